@@ -1,0 +1,89 @@
+//! Rows that the BPF iterators write: how much each process holds now.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::COMM_LEN;
+
+/// Bits of [`TaskRow::flags`].
+pub mod flag {
+    /// The thread group leader has exited and this row was read from another thread; several such rows may follow.
+    pub const LEADER_EXITED: u32 = 1;
+    /// The process has exited and waits to be reaped.
+    pub const ZOMBIE: u32 = 2;
+    /// The descriptor table is larger than the walk covers: `fds` is a lower bound.
+    pub const FDS_TRUNCATED: u32 = 4;
+    /// The `rss_*` counters are sums over all CPUs, not the approximation the kernel keeps beside them.
+    pub const RSS_EXACT: u32 = 8;
+}
+
+/// One process, from `iter/task`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct TaskRow {
+    /// When it started, `CLOCK_BOOTTIME` nanoseconds.
+    pub start_boottime_ns: u64,
+    /// Id of its cgroup in the default (v2) hierarchy; 0 when there is none.
+    pub cgroup_id: u64,
+    /// Soft `RLIMIT_NOFILE`; `u64::MAX` is unlimited.
+    pub nofile_soft: u64,
+    /// Resident anonymous pages; may be negative on kernels that split the counter (read as 0).
+    pub rss_anon_pages: i64,
+    /// Resident file pages.
+    pub rss_file_pages: i64,
+    /// Resident shared-memory pages.
+    pub rss_shmem_pages: i64,
+    /// Swap entries.
+    pub swap_pages: i64,
+    /// Mapped pages of every sort.
+    pub total_vm_pages: u64,
+    /// `mm.start_brk`.
+    pub start_brk: u64,
+    /// `mm.brk`.
+    pub brk: u64,
+    /// Thread group id in the initial PID namespace.
+    pub tgid: u32,
+    /// The parent's.
+    pub parent_tgid: u32,
+    /// Effective user id in the initial user namespace.
+    pub euid: u32,
+    /// Low half of the kernel's count of `execve` in this task.
+    pub exec_id: u32,
+    /// Live threads.
+    pub threads: u32,
+    /// Open descriptors.
+    pub fds: u32,
+    /// Mappings.
+    pub map_count: u32,
+    /// [`flag`] bits.
+    pub flags: u32,
+    /// Command name, NUL-terminated; any bytes.
+    pub comm: [u8; COMM_LEN],
+}
+
+/// One open descriptor, from `iter/task_file`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct FileRow {
+    /// Thread group id in the initial PID namespace.
+    pub tgid: u32,
+    /// Descriptor number.
+    pub fd: u32,
+    /// Discriminant of [`crate::kind::Kind`].
+    pub kind: u32,
+}
+
+/// One anonymous mapping, from `iter/task_vma`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct VmaRow {
+    /// Bytes.
+    pub len: u64,
+    /// Thread group id in the initial PID namespace.
+    pub tgid: u32,
+    /// Explicit padding, 0.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<TaskRow>() == 128);
+const _: () = assert!(size_of::<FileRow>() == 12);
+const _: () = assert!(size_of::<VmaRow>() == 16);

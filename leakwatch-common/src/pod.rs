@@ -1,0 +1,15 @@
+//! Lets the loader hand these types to the kernel as bytes.
+
+use crate::{
+    settings::{Offsets, Settings},
+    site::{FdPage, FdPageKey, Process, SiteKey, Thread},
+};
+
+macro_rules! pod {
+    ($($type:ty),+ $(,)?) => {$(
+        // SAFETY: the type is `bytemuck::Pod`: `repr(C)`, no padding, every bit pattern valid.
+        unsafe impl aya::Pod for $type {}
+    )+};
+}
+
+pod!(FdPage, FdPageKey, Offsets, Process, Settings, SiteKey, Thread);

@@ -1,0 +1,147 @@
+//! Records of the ring buffer: things that happened.
+//!
+//! Every record starts with a [`Header`]; its size is fixed by its kind. Losing one may cost attribution, never a
+//! count: counts are in [`crate::site`] and in [`crate::levels`].
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::discriminants;
+
+discriminants! {
+    /// What a record says.
+    pub enum RecordKind {
+        /// [`ProcessForked`].
+        ProcessForked = 1,
+        /// [`ProcessExeced`].
+        ProcessExeced = 2,
+        /// [`ProcessExited`].
+        ProcessExited = 3,
+        /// [`ThreadEnded`].
+        ThreadEnded = 4,
+        /// [`FdClosed`].
+        FdClosed = 5,
+        /// [`AddressSpaceChanged`]: anonymous memory appeared at `addr`.
+        Mapped = 6,
+        /// [`AddressSpaceChanged`]: whatever was mapped at `addr` is gone, or was replaced by a file mapping.
+        Unmapped = 7,
+        /// [`AddressSpaceChanged`]: `addr` is the new program break, `len` is 0.
+        BrkSet = 8,
+        /// [`AddressSpaceChanged`]: stays mapped, contents given back.
+        Discarded = 9,
+        /// [`Faulted`].
+        Faulted = 10,
+    }
+}
+
+/// First bytes of every record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Header {
+    /// Discriminant of [`RecordKind`].
+    pub kind: u32,
+    /// Thread group id in the initial PID namespace.
+    pub tgid: u32,
+    /// When, `CLOCK_MONOTONIC` nanoseconds.
+    pub time_ns: u64,
+}
+
+/// `header.tgid` made a new process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct ProcessForked {
+    /// The parent's.
+    pub header: Header,
+    /// When the child started, `CLOCK_BOOTTIME` nanoseconds.
+    pub child_start_boottime_ns: u64,
+    /// Thread group id of the child.
+    pub child_tgid: u32,
+    /// 1 when parent and child share one descriptor table (`CLONE_FILES`), else the child has a copy of it.
+    pub shares_fd_table: u32,
+}
+
+/// `header.tgid` runs a new program.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct ProcessExeced {
+    /// Whose.
+    pub header: Header,
+    /// As in [`crate::site::SiteKey`].
+    pub start_boottime_ns: u64,
+}
+
+/// The last thread of `header.tgid` exited.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct ProcessExited {
+    /// Whose.
+    pub header: Header,
+    /// As in [`crate::site::SiteKey`].
+    pub start_boottime_ns: u64,
+}
+
+/// A thread whose birth was seen ended. A sample: shed when the feed is over its budget.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct ThreadEnded {
+    /// Whose.
+    pub header: Header,
+    /// When it was born, `CLOCK_MONOTONIC` nanoseconds.
+    pub birth_ns: u64,
+    /// Index into `SITES`.
+    pub site: u32,
+    /// Thread id in the initial PID namespace.
+    pub tid: u32,
+}
+
+/// A descriptor whose birth was seen was closed. A sample: shed when the feed is over its budget.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct FdClosed {
+    /// Whose.
+    pub header: Header,
+    /// When it was born, `CLOCK_MONOTONIC` nanoseconds.
+    pub birth_ns: u64,
+    /// Index into `SITES`.
+    pub site: u32,
+    /// Descriptor number.
+    pub fd: u32,
+}
+
+/// `mmap`, `munmap`, `mremap`, `brk` or `madvise` succeeded. Shed when the feed is over its budget.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct AddressSpaceChanged {
+    /// Whose.
+    pub header: Header,
+    /// First byte.
+    pub addr: u64,
+    /// Bytes, a multiple of the page size.
+    pub len: u64,
+    /// Index into `SITES` of the site that asked for it.
+    pub site: u32,
+    /// Explicit padding, 0.
+    pub reserved: u32,
+}
+
+/// One of every so many first touches of a page.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Faulted {
+    /// Whose.
+    pub header: Header,
+    /// The address that was touched.
+    pub addr: u64,
+    /// Key in the map `STACKS`, or [`crate::site::NO_STACK`].
+    pub stack: i32,
+    /// Explicit padding, 0.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<Header>() == 16);
+const _: () = assert!(size_of::<ProcessForked>() == 32);
+const _: () = assert!(size_of::<ProcessExeced>() == 24);
+const _: () = assert!(size_of::<ProcessExited>() == 24);
+const _: () = assert!(size_of::<ThreadEnded>() == 32);
+const _: () = assert!(size_of::<FdClosed>() == 32);
+const _: () = assert!(size_of::<AddressSpaceChanged>() == 40);
+const _: () = assert!(size_of::<Faulted>() == 32);

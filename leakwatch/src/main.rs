@@ -1,0 +1,3 @@
+//! The `leakwatch` command.
+
+fn main() {}

@@ -1,0 +1,136 @@
+//! What a presenter sees: the immutable result of one tick, and the JSON contract (`docs/schema/snapshot.json`).
+//!
+//! All amounts are in base units. A value that was not observed is `None` (JSON `null`), never 0 and never NaN.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{health::Health, identity::ProcessId};
+
+/// Version of the JSON contract; raised when a field changes its meaning or goes away, not when one is added.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The state of the host at one tick.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub schema_version: u32,
+    /// Version of the leakwatch that wrote this.
+    pub tool_version: String,
+    /// Host name.
+    pub host: String,
+    /// When the levels were read, milliseconds since the epoch.
+    pub time_unix_ms: u64,
+    /// Nanoseconds of `CLOCK_BOOTTIME` at the same moment: `uptime_ns - start_time_ns` is a process's age.
+    pub uptime_ns: u64,
+    /// Whether leakwatch itself sees what it should.
+    pub health: Health,
+    /// Every user process, in ascending order of pid. Kernel threads are left out.
+    pub processes: Vec<ProcessRow>,
+}
+
+/// One process at one tick.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessRow {
+    /// Identity; flattened to `pid` and `start_time_ns`.
+    #[serde(flatten)]
+    pub id: ProcessId,
+    /// The parent's pid; 0 for none.
+    pub parent_pid: u32,
+    /// Command name (`comm`); control characters and invalid UTF-8 are replaced.
+    pub name: String,
+    /// User name of the effective uid, or the uid in digits.
+    pub user: String,
+    /// Path of the executable in its own mount namespace, when readable.
+    pub exe: Option<String>,
+    /// Arguments joined by spaces, when readable; control characters are replaced.
+    pub cmdline: Option<String>,
+    /// Language runtime by name, when known.
+    pub runtime: Option<String>,
+    /// Container id, 12 to 64 hexadecimal digits, when in a container.
+    pub container_id: Option<String>,
+    /// Live threads.
+    pub threads: u32,
+    /// Open file descriptors.
+    pub fds: u32,
+    /// Soft `RLIMIT_NOFILE`; `None` is unlimited.
+    pub fd_limit: Option<u64>,
+    /// Open descriptors by kind (`file`, `socket`, `pipe`, ...); `None` unless asked for.
+    pub fd_kinds: Option<BTreeMap<String, u32>>,
+    /// Resident anonymous memory.
+    pub rss_anon_bytes: u64,
+    /// Resident file-backed memory.
+    pub rss_file_bytes: u64,
+    /// Resident shared memory (tmpfs, SysV, shared anonymous).
+    pub rss_shmem_bytes: u64,
+    /// Swapped-out memory.
+    pub swap_bytes: u64,
+    /// Mapped anonymous memory, touched or not; `None` until the first walk over mappings that saw this process.
+    pub mapped_anon_bytes: Option<u64>,
+    /// Number of mappings.
+    pub maps: u32,
+    /// How fast it grows.
+    pub growth: Growth,
+    /// What it holds that no seen system call accounts for.
+    pub unattributed: Unattributed,
+    /// Verdict so far.
+    pub state: State,
+    /// The sites with most live items, most first; at most [`SITES_PER_ROW`].
+    pub sites: Vec<SiteRow>,
+}
+
+/// How many sites a [`ProcessRow`] carries at most.
+pub const SITES_PER_ROW: usize = 16;
+
+/// Median slope over the last minute; `None` until there are two readings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Growth {
+    /// Of resident anonymous memory and swap together.
+    pub memory_bytes_per_second: Option<f64>,
+    /// Of open descriptors.
+    pub fds_per_second: Option<f64>,
+    /// Of threads.
+    pub threads_per_second: Option<f64>,
+}
+
+/// What the levels show and no observed birth explains: held before leakwatch attached, inherited over `fork` or
+/// `execve`, received over a socket (`SCM_RIGHTS`), opened by io_uring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unattributed {
+    /// Open descriptors.
+    pub fds: u32,
+    /// Threads, the main thread aside.
+    pub threads: u32,
+}
+
+/// Where a process stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Too few readings to say.
+    Observing,
+    /// Holds about what it held.
+    Healthy,
+    /// Its floor keeps reaching new highs.
+    Growing,
+    /// Exited, not yet reaped by its parent.
+    Zombie,
+}
+
+/// One place in a process that takes one kind of thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteRow {
+    /// `file`, `socket`, `thread`, `mapping`, ...
+    pub kind: String,
+    /// Return addresses, innermost first; empty when the stack was not taken.
+    pub stack: Vec<u64>,
+    /// Things taken here since the agent attached.
+    pub born: u64,
+    /// Those of them that are still held; `None` for kinds whose end is not tracked by site (memory).
+    pub live: Option<u64>,
+    /// Bytes taken here; 0 for descriptors and threads.
+    pub bytes: u64,
+    /// Mean lifetime of what was given back, nanoseconds; `None` when nothing was.
+    pub mean_lifetime_ns: Option<u64>,
+}

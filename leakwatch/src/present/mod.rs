@@ -1,0 +1,1 @@
+//! Presenters: each sees one immutable [`crate::model::snapshot::Snapshot`] per tick, and nothing else.

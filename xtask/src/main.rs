@@ -1,0 +1,3 @@
+//! `cargo xtask VERB`.
+
+fn main() {}
