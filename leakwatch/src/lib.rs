@@ -10,5 +10,9 @@
 //!
 //! `docs/architecture.md` says who may depend on whom; `cargo xtask lint` checks it.
 
+#[cfg(feature = "kernel")]
+pub mod kernel;
+pub mod raw;
+
 pub mod model;
 pub mod present;
