@@ -1,3 +1,35 @@
-//! `cargo xtask VERB`.
+//! `cargo xtask VERB`: everything a developer, the README or CI runs.
 
-fn main() {}
+mod build;
+mod root;
+mod run;
+mod setup;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use xshell::Shell;
+
+/// leakwatch's developer commands
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Verb {
+    Setup(setup::Args),
+    Build,
+    Run(run::Args),
+}
+
+fn main() -> Result<()> {
+    let verb = Verb::parse();
+    let sh = Shell::new()?;
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask has no parent directory")?;
+    sh.change_dir(repository);
+    match verb {
+        Verb::Setup(args) => setup::setup(&sh, &args),
+        Verb::Build => build::release(&sh).map(drop),
+        Verb::Run(args) => run::run(&sh, &args),
+    }
+}
