@@ -12,4 +12,6 @@ macro_rules! pod {
     )+};
 }
 
-pod!(FdPage, FdPageKey, Offsets, Process, Settings, SiteCounts, SiteKey, Thread);
+pod!(
+    FdPage, FdPageKey, Offsets, Process, Settings, SiteCounts, SiteKey, Thread
+);

@@ -9,6 +9,8 @@ pub(crate) enum Budget {
     Samples = 0,
     /// Stacks.
     Stacks = 1,
+    /// Changes of address spaces: apart, so that a flood of closes does not cost the ledger of mappings.
+    Mappings = 2,
 }
 
 /// One CPU's use of one budget. Value of the map `BUDGETS`.
@@ -24,7 +26,9 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// Takes one from this CPU's budget; false when this second's `limit` is spent.
 #[inline(always)]
 pub(crate) fn take(budget: Budget, limit: u32, now_ns: u64) -> bool {
-    let Some(spent) = BUDGETS.get_ptr_mut(budget as u32) else { return false };
+    let Some(spent) = BUDGETS.get_ptr_mut(budget as u32) else {
+        return false;
+    };
     // SAFETY: a per-CPU map value; programs do not migrate while they run. An interrupt that runs another program in
     // between can at worst let one more through.
     let spent = unsafe { &mut *spent };

@@ -16,7 +16,11 @@ use crate::{
 /// First bytes of a record.
 #[inline(always)]
 pub(crate) fn header(kind: RecordKind, tgid: u32, time_ns: u64) -> Header {
-    Header { kind: kind as u32, tgid, time_ns }
+    Header {
+        kind: kind as u32,
+        tgid,
+        time_ns,
+    }
 }
 
 /// Sends a record that is rare enough to need no budget.
@@ -38,6 +42,17 @@ pub(crate) fn sample<R: 'static>(now_ns: u64, record: R) {
         send(record);
     } else {
         count(Counter::FeedShed);
+    }
+}
+
+/// As [`sample`], with a budget of its own: the reader has to know when one is missing.
+#[inline(always)]
+pub(crate) fn mapping<R: 'static>(now_ns: u64, record: R) {
+    if budget::take(Budget::Mappings, setting!(samples_per_second), now_ns) {
+        send(record);
+    } else {
+        count(Counter::FeedShed);
+        count(Counter::MappingsShed);
     }
 }
 

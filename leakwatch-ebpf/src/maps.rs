@@ -24,7 +24,7 @@ pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Cou
 
 /// Indexed by [`crate::budget::Budget`].
 #[map]
-pub(crate) static BUDGETS: PerCpuArray<Spent> = PerCpuArray::with_max_entries(2, 0);
+pub(crate) static BUDGETS: PerCpuArray<Spent> = PerCpuArray::with_max_entries(3, 0);
 
 /// Counts by site, which the agent maps into its memory.
 #[map]
@@ -65,4 +65,5 @@ pub(crate) static PERCPU_PROBE: PerCpuArray<u64> = PerCpuArray::with_max_entries
 
 /// By CPU: address of its [`PERCPU_PROBE`]; at [`crate::kernel::percpu::MAX_CPUS`] the per-CPU pointer itself.
 #[map]
-pub(crate) static PERCPU_ADDRESSES: Array<u64> = Array::with_max_entries(crate::kernel::percpu::MAX_CPUS + 1, 0);
+pub(crate) static PERCPU_ADDRESSES: Array<u64> =
+    Array::with_max_entries(crate::kernel::percpu::MAX_CPUS + 1, 0);

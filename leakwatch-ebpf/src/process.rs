@@ -53,7 +53,9 @@ const MAX_BLOCKS: u32 = 2048;
 /// are inherited and its sites belong to an image that is gone.
 #[inline(always)]
 pub(crate) fn forget(tgid: u32, task: Task) {
-    let Some(process) = PROCESSES.get_ptr_mut(tgid) else { return };
+    let Some(process) = PROCESSES.get_ptr_mut(tgid) else {
+        return;
+    };
     // SAFETY: a map value, see `current`.
     let owns_table = unsafe { (*process).fd_table } == tgid;
     let slots = task.files().map_or(0, task::fd_table_slots);
@@ -63,7 +65,10 @@ pub(crate) fn forget(tgid: u32, task: Task) {
                 break;
             }
             for page in 0..PAGES_PER_BLOCK {
-                let key = FdPageKey { fd_table: tgid, page: block * PAGES_PER_BLOCK + page };
+                let key = FdPageKey {
+                    fd_table: tgid,
+                    page: block * PAGES_PER_BLOCK + page,
+                };
                 let _ = FD_PAGES.remove(key);
             }
         }

@@ -14,5 +14,11 @@
 pub mod kernel;
 pub mod raw;
 
+pub mod aggregate;
+pub mod assemble;
+pub mod attribute;
+pub mod decode;
+pub mod detect;
+
 pub mod model;
 pub mod present;

@@ -31,7 +31,9 @@ pub(crate) fn kind(file: Object) -> Option<Kind> {
         _ => {}
     }
     let regular = inode.read::<u16>(offset!(inode_i_mode))? & S_IFMT == S_IFREG;
-    let magic = inode.follow(offset!(inode_i_sb))?.read::<u64>(offset!(super_block_s_magic))?;
+    let magic = inode
+        .follow(offset!(inode_i_sb))?
+        .read::<u64>(offset!(super_block_s_magic))?;
     match magic {
         magic::ANON_INODE_FS => anonymous(file),
         magic::PID_FS => Some(Kind::Pidfd),
@@ -44,7 +46,10 @@ pub(crate) fn kind(file: Object) -> Option<Kind> {
 /// First 8 bytes of the name an anonymous inode was made with (`anon_inode_getfd`).
 #[inline(always)]
 fn anonymous(file: Object) -> Option<Kind> {
-    let name = file.follow(offset!(file_dentry))?.follow(offset!(dentry_name))?.read::<[u8; 8]>(0)?;
+    let name = file
+        .follow(offset!(file_dentry))?
+        .follow(offset!(dentry_name))?
+        .read::<[u8; 8]>(0)?;
     Some(match u64::from_le_bytes(name) {
         EVENTFD => Kind::Eventfd,
         EPOLL => Kind::Epoll,
@@ -87,5 +92,9 @@ fn shared_memory(file: Object) -> Option<Kind> {
     let dentry = file.follow(offset!(file_dentry))?;
     let parentless = dentry.follow(offset!(dentry_parent))? == dentry;
     let name = dentry.follow(offset!(dentry_name))?.read::<[u8; 6]>(0)?;
-    Some(if parentless && name == MEMFD { Kind::Memfd } else { Kind::File })
+    Some(if parentless && name == MEMFD {
+        Kind::Memfd
+    } else {
+        Kind::File
+    })
 }

@@ -43,7 +43,9 @@ pub(crate) fn locate() {
 /// Sum over all CPUs of the `i32` behind a per-CPU pointer.
 #[inline(always)]
 pub(crate) fn sum_i32(pointer: u64) -> i64 {
-    let Some(&origin) = PERCPU_ADDRESSES.get(MAX_CPUS) else { return 0 };
+    let Some(&origin) = PERCPU_ADDRESSES.get(MAX_CPUS) else {
+        return 0;
+    };
     let mut sum = 0;
     for cpu in 0..MAX_CPUS {
         if cpu >= setting!(possible_cpus) {

@@ -42,7 +42,9 @@ impl Task {
 
     #[inline(always)]
     pub(crate) fn is_kernel_thread(self) -> bool {
-        self.0.read::<u32>(offset!(task_flags)).is_none_or(|flags| flags & PF_KTHREAD != 0)
+        self.0
+            .read::<u32>(offset!(task_flags))
+            .is_none_or(|flags| flags & PF_KTHREAD != 0)
     }
 
     #[inline(always)]
@@ -79,14 +81,19 @@ impl Task {
     /// Whether the task is inside a 32-bit system call, whose number and arguments mean something else.
     #[inline(always)]
     pub(crate) fn in_compat_syscall(self) -> bool {
-        self.0.read::<u32>(offset!(task_compat_word)).is_none_or(|word| u64::from(word) & COMPAT_BIT != 0)
+        self.0
+            .read::<u32>(offset!(task_compat_word))
+            .is_none_or(|word| u64::from(word) & COMPAT_BIT != 0)
     }
 }
 
 /// Slots in the descriptor table (`fdtable.max_fds`); 0 when there is none.
 #[inline(always)]
 pub(crate) fn fd_table_slots(files: Object) -> u32 {
-    files.follow(offset!(files_fdt)).and_then(|fdt| fdt.read(offset!(fdtable_max_fds))).unwrap_or(0)
+    files
+        .follow(offset!(files_fdt))
+        .and_then(|fdt| fdt.read(offset!(fdtable_max_fds)))
+        .unwrap_or(0)
 }
 
 /// One resident-set counter, in pages, and whether it is exact.
@@ -95,15 +102,18 @@ pub(crate) fn fd_table_slots(files: Object) -> u32 {
 /// `batch` pages a CPU (lib/percpu_counter.c: batch = max(32, 2 x CPUs)). The exact sum is taken unless the sum is so
 /// large that this is below 1/128 of it.
 #[inline(always)]
-pub(crate) fn rss_pages(mm: Object, counter: RssCounter) -> Option<(i64, bool)> {
+pub(crate) fn rss_pages(mm: Object, counter: RssCounter) -> Option<(u64, bool)> {
     let base = Object::new(mm.at(offset!(mm_rss_stat) + counter as u32 * offset!(rss_stat_stride)))?;
     if offset!(percpu_counter_count) == ABSENT {
-        return base.read::<i64>(0).map(|pages| (pages.max(0), false));
+        // Threads keep back up to 64 pages each (SPLIT_RSS_COUNTING), which may leave the sum below zero.
+        return base
+            .read::<i64>(0)
+            .map(|pages| (pages.max(0).cast_unsigned(), false));
     }
     let sum = base.read::<i64>(offset!(percpu_counter_count))?;
     if sum >> 7 > percpu::error_bound_pages() {
-        return Some((sum, false));
+        return Some((sum.cast_unsigned(), false));
     }
     let counters = base.read::<u64>(offset!(percpu_counter_counters))?;
-    Some((sum + percpu::sum_i32(counters), true))
+    Some(((sum + percpu::sum_i32(counters)).max(0).cast_unsigned(), true))
 }

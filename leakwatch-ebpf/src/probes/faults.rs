@@ -38,6 +38,14 @@ fn page_faults(ctx: PerfEventContext) -> u32 {
     // SAFETY: the kernel passes a valid context; for this event `addr` is the faulting address.
     let addr = unsafe { (*ctx.ctx).addr };
     let header = feed::header(RecordKind::Faulted, tgid, now_ns);
-    feed::sample(now_ns, Faulted { header, addr, stack, reserved: 0 });
+    feed::sample(
+        now_ns,
+        Faulted {
+            header,
+            addr,
+            stack,
+            reserved: 0,
+        },
+    );
     0
 }

@@ -122,7 +122,9 @@ pub(crate) fn range_closed(actor: &Actor<'_>, args: [u64; 4]) {
         return;
     }
     let (first, last) = (args[0] as u32, args[1] as u32);
-    let slots = Task::current().and_then(Task::files).map_or(0, task::fd_table_slots);
+    let slots = Task::current()
+        .and_then(Task::files)
+        .map_or(0, task::fd_table_slots);
     let Some(table) = fd_table(actor.tgid) else { return };
     for offset in 0..MAX_RANGE {
         let fd = first.wrapping_add(offset);
@@ -162,12 +164,20 @@ fn born(actor: &Actor<'_>, kind: Kind, fd: u32, previous: Previous) {
             close_pending = 1;
         }
     }
-    *slot = FdSlot { birth_ns: actor.now_ns, site, close_pending };
+    *slot = FdSlot {
+        birth_ns: actor.now_ns,
+        site,
+        close_pending,
+    };
 }
 
 #[inline(always)]
 fn died(actor: &Actor<'_>, slot: &mut FdSlot, fd: u32) {
-    let FdSlot { birth_ns, site, close_pending } = *slot;
+    let FdSlot {
+        birth_ns,
+        site,
+        close_pending,
+    } = *slot;
     if birth_ns == 0 {
         count(Counter::UnknownCloses);
         return;
@@ -180,39 +190,63 @@ fn died(actor: &Actor<'_>, slot: &mut FdSlot, fd: u32) {
     slot.birth_ns = 0;
     site::death(site, lifetime_ns);
     let header = feed::header(RecordKind::FdClosed, actor.tgid, actor.now_ns);
-    feed::sample(actor.now_ns, FdClosed { header, birth_ns, site, fd });
+    feed::sample(
+        actor.now_ns,
+        FdClosed {
+            header,
+            birth_ns,
+            site,
+            fd,
+        },
+    );
 }
 
 /// The kind of a live descriptor, from the site it was born at.
 #[inline(always)]
 fn kind_of(actor: &Actor<'_>, fd: u32) -> Kind {
-    let site = fd_table(actor.tgid).and_then(|table| slot(table, fd)).map_or(OVERFLOW_SITE, |slot| {
-        if slot.birth_ns == 0 { OVERFLOW_SITE } else { slot.site }
-    });
+    let site = fd_table(actor.tgid)
+        .and_then(|table| slot(table, fd))
+        .map_or(OVERFLOW_SITE, |slot| {
+            if slot.birth_ns == 0 {
+                OVERFLOW_SITE
+            } else {
+                slot.site
+            }
+        });
     if site == OVERFLOW_SITE {
         return Kind::Duplicate;
     }
     // SAFETY: a map value; the kind of a site does not change while it has live descriptors.
-    let kind = SITES.get_ptr(site).map_or(u32::MAX, |counts| unsafe { (*counts).key.kind });
+    let kind = SITES
+        .get_ptr(site)
+        .map_or(u32::MAX, |counts| unsafe { (*counts).key.kind });
     Kind::try_from(kind).unwrap_or(Kind::Duplicate)
 }
 
 #[inline(always)]
 fn fd_table(tgid: u32) -> Option<u32> {
     // SAFETY: a map value, which stays valid while a program runs.
-    PROCESSES.get_ptr(tgid).map(|process| unsafe { (*process).fd_table })
+    PROCESSES
+        .get_ptr(tgid)
+        .map(|process| unsafe { (*process).fd_table })
 }
 
 #[inline(always)]
 fn slot(table: u32, fd: u32) -> Option<&'static mut FdSlot> {
-    let page = FD_PAGES.get_ptr_mut(FdPageKey { fd_table: table, page: fd / FDS_PER_PAGE })?;
+    let page = FD_PAGES.get_ptr_mut(FdPageKey {
+        fd_table: table,
+        page: fd / FDS_PER_PAGE,
+    })?;
     // SAFETY: a map value, which stays valid while a program runs; slots are written as described in `FdSlot`.
     unsafe { (*page).slots.get_mut((fd % FDS_PER_PAGE) as usize) }
 }
 
 #[inline(always)]
 fn new_slot(table: u32, fd: u32) -> Option<&'static mut FdSlot> {
-    let key = FdPageKey { fd_table: table, page: fd / FDS_PER_PAGE };
+    let key = FdPageKey {
+        fd_table: table,
+        page: fd / FDS_PER_PAGE,
+    };
     let empty = EMPTY_FD_PAGE.get(0)?;
     // Another thread may have been faster; then its page stands.
     let _ = FD_PAGES.insert(key, empty, u64::from(BPF_NOEXIST));

@@ -20,7 +20,9 @@ pub(crate) struct Context {
 extern "C" fn files(ctx: *mut Context) -> i32 {
     // SAFETY: the kernel passes a valid context; the verifier checks each access.
     let (meta, task, fd, file) = unsafe { ((*ctx).meta, (*ctx).task, (*ctx).fd, (*ctx).file) };
-    let (Some(task), Some(file)) = (Object::new(task).map(Task), Object::new(file)) else { return 0 };
+    let (Some(task), Some(file)) = (Object::new(task).map(Task), Object::new(file)) else {
+        return 0;
+    };
     if let Some(tgid) = task.tgid() {
         let kind = file::kind(file).unwrap_or(Kind::Other) as u32;
         iterator::write(meta, &FileRow { tgid, fd, kind });

@@ -19,6 +19,10 @@ pub(crate) struct Meta {
 pub(crate) fn write<R>(meta: *const Meta, row: &R) {
     // SAFETY: `meta` comes from the context; the helper copies `row` before it returns.
     unsafe {
-        bpf_seq_write((*meta).seq.cast(), ptr::from_ref(row).cast_mut().cast(), size_of::<R>() as u32);
+        bpf_seq_write(
+            (*meta).seq.cast(),
+            ptr::from_ref(row).cast_mut().cast(),
+            size_of::<R>() as u32,
+        );
     }
 }

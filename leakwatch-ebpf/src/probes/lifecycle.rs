@@ -46,7 +46,11 @@ fn forked(ctx: &BtfTracePointContext, parent: Task, child: Task) -> Option<()> {
     let now_ns = now_ns();
     if tgid == child_tgid {
         let site = Actor { ctx, tgid, now_ns }.birth(process::current(tgid), Kind::Thread, 0);
-        let thread = Thread { birth_ns: now_ns, site, reserved: 0 };
+        let thread = Thread {
+            birth_ns: now_ns,
+            site,
+            reserved: 0,
+        };
         if THREADS.insert(child.tid()?, thread, u64::from(BPF_ANY)).is_err() {
             count(Counter::ThreadsFull);
         }
@@ -126,9 +130,19 @@ fn exited(task: Task) -> Option<()> {
 #[inline(always)]
 fn thread_ended(tgid: u32, tid: u32, now_ns: u64) {
     // SAFETY: copied at once, before the entry is removed.
-    let Some(&thread) = (unsafe { THREADS.get(tid) }) else { return };
+    let Some(&thread) = (unsafe { THREADS.get(tid) }) else {
+        return;
+    };
     let _ = THREADS.remove(tid);
     site::death(thread.site, now_ns.wrapping_sub(thread.birth_ns));
     let header = feed::header(RecordKind::ThreadEnded, tgid, now_ns);
-    feed::sample(now_ns, ThreadEnded { header, birth_ns: thread.birth_ns, site: thread.site, tid });
+    feed::sample(
+        now_ns,
+        ThreadEnded {
+            header,
+            birth_ns: thread.birth_ns,
+            site: thread.site,
+            tid,
+        },
+    );
 }

@@ -59,16 +59,26 @@ pub(crate) fn remapped(actor: &Actor<'_>, args: [u64; 4], new_addr: u64) {
         return;
     }
     let header = feed::header(RecordKind::Remapped, actor.tgid, actor.now_ns);
-    feed::sample(
+    feed::mapping(
         actor.now_ns,
-        Remapped { header, old_addr: args[0], old_len, new_addr, new_len, site, reserved: 0 },
+        Remapped {
+            header,
+            old_addr: args[0],
+            old_len,
+            new_addr,
+            new_len,
+            site,
+            reserved: 0,
+        },
     );
 }
 
 /// `brk(..)`, whose result is the program break, moved or not.
 #[inline(always)]
 pub(crate) fn brk(actor: &Actor<'_>, brk: u64) {
-    let Some(process) = process::current(actor.tgid) else { return };
+    let Some(process) = process::current(actor.tgid) else {
+        return;
+    };
     let Process { brk: before, .. } = *process;
     process.brk = brk;
     if brk == before || before == 0 {
@@ -95,7 +105,16 @@ pub(crate) fn advised(actor: &Actor<'_>, args: [u64; 4]) {
 #[inline(always)]
 fn changed(actor: &Actor<'_>, kind: RecordKind, addr: u64, len: u64, site: u32) {
     let header = feed::header(kind, actor.tgid, actor.now_ns);
-    feed::sample(actor.now_ns, AddressSpaceChanged { header, addr, len, site, reserved: 0 });
+    feed::mapping(
+        actor.now_ns,
+        AddressSpaceChanged {
+            header,
+            addr,
+            len,
+            site,
+            reserved: 0,
+        },
+    );
 }
 
 /// The kernel rounds every length up to whole pages.

@@ -107,7 +107,12 @@ const fn shared_table(numbers: [usize; 12]) -> [(Call, u8); NUMBERS] {
     ] = numbers;
     let mut table = [(Call::Untraced, 0); NUMBERS];
     set(&mut table, &[openat2, open_by_handle_at], Call::Open, Kind::File);
-    set(&mut table, &[epoll_create, epoll_create1], Call::Open, Kind::Epoll);
+    set(
+        &mut table,
+        &[epoll_create, epoll_create1],
+        Call::Open,
+        Kind::Epoll,
+    );
     set(&mut table, &[io_uring_setup], Call::Open, Kind::IoUring);
     set(&mut table, &[434], Call::Open, Kind::Pidfd); // pidfd_open
     set(&mut table, &[pidfd_getfd], Call::Open, Kind::Duplicate);
@@ -156,7 +161,11 @@ fn sys_exit(ctx: BtfTracePointContext) -> u32 {
     }
     // SAFETY: these helpers take no arguments.
     let (pid_tgid, now_ns) = unsafe { (bpf_get_current_pid_tgid(), bpf_ktime_get_ns()) };
-    let actor = Actor { ctx: &ctx, tgid: (pid_tgid >> 32) as u32, now_ns };
+    let actor = Actor {
+        ctx: &ctx,
+        tgid: (pid_tgid >> 32) as u32,
+        now_ns,
+    };
     let args = registers.args();
     let fd = ret as u32;
     match call {

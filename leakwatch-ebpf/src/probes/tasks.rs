@@ -8,7 +8,7 @@ use leakwatch_common::{
 
 use super::iterator::{self, Meta};
 use crate::{
-    globals::offset,
+    globals::{offset, setting},
     kernel::{
         Object, percpu, read_at,
         task::{RssCounter, Task, rss_pages},
@@ -33,7 +33,9 @@ pub(crate) struct Context {
 extern "C" fn tasks(ctx: *mut Context) -> i32 {
     // SAFETY: the kernel passes a valid context; the verifier checks each access.
     let (meta, task) = unsafe { ((*ctx).meta, (*ctx).task) };
-    let Some(task) = Object::new(task).map(Task) else { return 0 };
+    let Some(task) = Object::new(task).map(Task) else {
+        return 0;
+    };
     // SAFETY: as above.
     if offset!(percpu_counter_count) != ABSENT && unsafe { (*meta).seq_num } == 0 {
         percpu::locate();
@@ -66,15 +68,19 @@ fn row(task: Task) -> Option<TaskRow> {
         start_boottime_ns: leader.start_boottime_ns()?,
         cgroup_id: cgroup_id(object).unwrap_or(0),
         nofile_soft: signal.read(offset!(signal_rlim) + RLIMIT_NOFILE * 16)?,
-        rss_anon_pages: 0,
-        rss_file_pages: 0,
-        rss_shmem_pages: 0,
-        swap_pages: 0,
-        total_vm_pages: 0,
+        rss_anon_bytes: 0,
+        rss_file_bytes: 0,
+        rss_shmem_bytes: 0,
+        swap_bytes: 0,
+        total_vm_bytes: 0,
         start_brk: 0,
         brk: 0,
         tgid,
-        parent_tgid: object.follow(offset!(task_real_parent)).map(Task).and_then(Task::tgid).unwrap_or(0),
+        parent_tgid: object
+            .follow(offset!(task_real_parent))
+            .map(Task)
+            .and_then(Task::tgid)
+            .unwrap_or(0),
         euid: object.follow(offset!(task_cred))?.read(offset!(cred_euid))?,
         exec_id: task.exec_id()?,
         threads: signal.read(offset!(signal_nr_threads))?,
@@ -99,17 +105,22 @@ fn row(task: Task) -> Option<TaskRow> {
 
 #[inline(always)]
 fn memory(mm: Object, row: &mut TaskRow) -> Option<u32> {
+    let page = u64::from(setting!(page_bytes));
     let (anon, anon_exact) = rss_pages(mm, RssCounter::Anon)?;
     let (swap, swap_exact) = rss_pages(mm, RssCounter::Swap)?;
-    row.rss_anon_pages = anon;
-    row.swap_pages = swap;
-    row.rss_file_pages = rss_pages(mm, RssCounter::File)?.0;
-    row.rss_shmem_pages = rss_pages(mm, RssCounter::Shmem)?.0;
-    row.total_vm_pages = mm.read(offset!(mm_total_vm))?;
+    row.rss_anon_bytes = anon * page;
+    row.swap_bytes = swap * page;
+    row.rss_file_bytes = rss_pages(mm, RssCounter::File)?.0 * page;
+    row.rss_shmem_bytes = rss_pages(mm, RssCounter::Shmem)?.0 * page;
+    row.total_vm_bytes = mm.read::<u64>(offset!(mm_total_vm))? * page;
     row.start_brk = mm.read(offset!(mm_start_brk))?;
     row.brk = mm.read(offset!(mm_brk))?;
     row.map_count = mm.read(offset!(mm_map_count))?;
-    Some(if anon_exact && swap_exact { flag::RSS_EXACT } else { 0 })
+    Some(if anon_exact && swap_exact {
+        flag::RSS_EXACT
+    } else {
+        0
+    })
 }
 
 #[inline(always)]
@@ -146,7 +157,14 @@ fn open_fds(files: Object) -> Option<(u32, u32)> {
             last_words(bitmap + u64::from(first / 8), slots - first)?
         };
     }
-    Some((open, if slots > MAX_READS * FDS_PER_READ { flag::FDS_TRUNCATED } else { 0 }))
+    Some((
+        open,
+        if slots > MAX_READS * FDS_PER_READ {
+            flag::FDS_TRUNCATED
+        } else {
+            0
+        },
+    ))
 }
 
 /// The rest of a table that is not a multiple of one read: a fresh one has 64 slots.

@@ -22,7 +22,9 @@ pub(crate) struct Context {
 extern "C" fn vmas(ctx: *mut Context) -> i32 {
     // SAFETY: the kernel passes a valid context; the verifier checks each access.
     let (meta, task, vma) = unsafe { ((*ctx).meta, (*ctx).task, (*ctx).vma) };
-    let (Some(task), Some(vma)) = (Object::new(task).map(Task), Object::new(vma)) else { return 0 };
+    let (Some(task), Some(vma)) = (Object::new(task).map(Task), Object::new(vma)) else {
+        return 0;
+    };
     if let Some(row) = row(task, vma) {
         iterator::write(meta, &row);
     }
@@ -37,5 +39,9 @@ fn row(task: Task, vma: Object) -> Option<VmaRow> {
     }
     let start = vma.read::<u64>(offset!(vma_vm_start))?;
     let end = vma.read::<u64>(offset!(vma_vm_end))?;
-    Some(VmaRow { len: end.wrapping_sub(start), tgid: task.tgid()?, reserved: 0 })
+    Some(VmaRow {
+        len: end.wrapping_sub(start),
+        tgid: task.tgid()?,
+        reserved: 0,
+    })
 }

@@ -5,7 +5,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::raw::Moment;
 
 /// Now.
-pub fn now() -> Moment {
+pub(super) fn now() -> Moment {
     let nanoseconds = |clock| {
         let time = clock_gettime(clock);
         u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)

@@ -9,6 +9,7 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, Map, MapData, Stack},
 };
+use bytemuck::Zeroable as _;
 use bytes::Bytes;
 use leakwatch_common::site::{MAX_SITES, OVERFLOW_SITE, SiteCounts, SiteKey};
 use log::warn;
@@ -31,22 +32,40 @@ pub(super) struct SiteTable {
 impl SiteTable {
     pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         let map = take(ebpf, "SITES")?;
-        let counts: Array<MapData, SiteCounts> =
-            Array::try_from(map).map_err(|source| KernelError::Map { map: "SITES", source })?;
-        let fd = counts.map().fd().as_fd().as_raw_fd();
+        let Map::Array(data) = &map else {
+            return Err(KernelError::NoMap("SITES"));
+        };
         let view = MmapOptions::new()
             .len(MAX_SITES as usize * size_of::<SiteCounts>())
-            .map_raw_read_only(fd)
-            .map_err(|source| KernelError::Io { what: "mmap of the eBPF map SITES", source })?;
-        let ids = HashMap::try_from(take(ebpf, "SITE_IDS")?)
-            .map_err(|source| KernelError::Map { map: "SITE_IDS", source })?;
-        let mut free: Stack<MapData, u32> = Stack::try_from(take(ebpf, "FREE_SITES")?)
-            .map_err(|source| KernelError::Map { map: "FREE_SITES", source })?;
+            .map_raw_read_only(data.fd().as_fd().as_raw_fd())
+            .map_err(|source| KernelError::Io {
+                what: "mmap of the eBPF map SITES",
+                source,
+            })?;
+        let counts = Array::try_from(map).map_err(|source| KernelError::Map { map: "SITES", source })?;
+        let ids = HashMap::try_from(take(ebpf, "SITE_IDS")?).map_err(|source| KernelError::Map {
+            map: "SITE_IDS",
+            source,
+        })?;
+        let mut free: Stack<MapData, u32> =
+            Stack::try_from(take(ebpf, "FREE_SITES")?).map_err(|source| KernelError::Map {
+                map: "FREE_SITES",
+                source,
+            })?;
         // Highest first: the kernel takes the last one pushed, so what is in use stays together at the start.
         for index in (OVERFLOW_SITE + 1..MAX_SITES).rev() {
-            free.push(index, 0).map_err(|source| KernelError::Map { map: "FREE_SITES", source })?;
+            free.push(index, 0).map_err(|source| KernelError::Map {
+                map: "FREE_SITES",
+                source,
+            })?;
         }
-        Ok(Self { view, counts, ids, free, in_use: 0 })
+        Ok(Self {
+            view,
+            counts,
+            ids,
+            free,
+            in_use: 0,
+        })
     }
 
     /// Sites in use when they were last read.
@@ -61,11 +80,18 @@ impl SiteTable {
             // Entry 0 belongs to no process, but counts.
             let counts = self.entry(index);
             if counts.key.tgid != 0 || (index == OVERFLOW_SITE && counts.born != 0) {
-                readings.push(SiteReading { counts, index, reserved: 0 });
+                readings.push(SiteReading {
+                    counts,
+                    index,
+                    reserved: 0,
+                });
             }
         }
         self.in_use = u32::try_from(readings.len()).unwrap_or(u32::MAX);
-        RawBatch { source: Source::Sites, bytes: Bytes::from(bytemuck::cast_slice(&readings).to_vec()) }
+        RawBatch {
+            source: Source::Sites,
+            bytes: Bytes::from(bytemuck::cast_slice(&readings).to_vec()),
+        }
     }
 
     /// One entry; each word is whole, the entry as a whole may be a moment apart.
@@ -88,7 +114,7 @@ impl SiteTable {
             let freed = self
                 .ids
                 .remove(&key)
-                .and_then(|()| self.counts.set(index, bytemuck::Zeroable::zeroed(), 0))
+                .and_then(|()| self.counts.set(index, SiteCounts::zeroed(), 0))
                 .and_then(|()| self.free.push(index, 0));
             if let Err(error) = freed {
                 warn!("site {index} stays in use: {error}");
