@@ -484,6 +484,21 @@ mod tests {
     }
 
     #[test]
+    fn alerts_name_metrics_that_exist() {
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus/rules.yaml");
+        let rules = fs::read_to_string(rules).unwrap();
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
+        // Recorded series begin with their level (`process:`), the groups of rules with `leakwatch.`.
+        let named: HashSet<&str> = rules
+            .split(|c| !is_word(c))
+            .filter(|word| word.starts_with("leakwatch_"))
+            .collect();
+        assert!(named.contains("leakwatch_open_fds"), "{named:?}");
+        let known: HashSet<&str> = CATALOG.iter().map(|metric| metric.name).collect();
+        assert_eq!(named.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new());
+    }
+
+    #[test]
     fn metrics_page_is_the_committed_one() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
         if std::env::var_os("LEAKWATCH_BLESS").is_some() {
