@@ -438,7 +438,7 @@ Processes of the same name in the same container are one group and share their s
 group unless the help says otherwise. `process` is the command name, `container` the first 12 digits of the container id
 or empty. There is no PID, command line or path in any label.
 
-At most `--metrics-max-groups` (default 500) groups get series of their own: first those that grow or hold more than 80 %
+At most `--metrics-max-groups` (default 500) groups get series of their own: first those that grow or hold at least 80 %
 of the descriptors they may, then those admitted less than 15 minutes ago, then the largest. The rest is summed into
 `process=\"__other__\"`, without limit, ratio and start time, and counted in `leakwatch_series_dropped_total`. When the last
 process of a group exits, its series end with the next scrape.
