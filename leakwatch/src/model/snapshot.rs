@@ -62,7 +62,7 @@ pub struct ProcessRow {
     pub rss_anon_bytes: u64,
     /// Resident file-backed memory.
     pub rss_file_bytes: u64,
-    /// Resident shared memory (tmpfs, SysV, shared anonymous).
+    /// Resident shared memory (tmpfs, `SysV`, shared anonymous).
     pub rss_shmem_bytes: u64,
     /// Swapped-out memory.
     pub swap_bytes: u64,
@@ -95,7 +95,7 @@ pub struct Growth {
 }
 
 /// What the levels show and no observed birth explains: held before leakwatch attached, inherited over `fork` or
-/// `execve`, received over a socket (`SCM_RIGHTS`), opened by io_uring.
+/// `execve`, received over a socket (`SCM_RIGHTS`), opened by `io_uring`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unattributed {
     /// Open descriptors.
