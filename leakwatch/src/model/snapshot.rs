@@ -62,7 +62,7 @@ pub struct ProcessRow {
     pub rss_anon_bytes: u64,
     /// Resident file-backed memory.
     pub rss_file_bytes: u64,
-    /// Resident shared memory (tmpfs, SysV, shared anonymous).
+    /// Resident shared memory (tmpfs, `SysV`, shared anonymous).
     pub rss_shmem_bytes: u64,
     /// Swapped-out memory.
     pub swap_bytes: u64,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{collector::AgentView, group::Group};
-use crate::model::health::{LevelsSource, MapHealth, ProbeHealth, ProbeState};
+use crate::model::health::{MapHealth, ProbeHealth, ProbeState};
 
 /// One metric.
 pub(super) struct Metric {
@@ -381,12 +381,6 @@ pub(super) const CATALOG: &[Metric] = &[
         "bytes",
         |a| Some(a.agent().rss_bytes as f64),
         "Resident memory of the agent.",
-    ),
-    gauge(
-        "leakwatch_levels_fallback",
-        "",
-        |a| Some(f64::from(u8::from(a.levels().source == LevelsSource::Procfs))),
-        "1 when the levels are read from /proc, forty times slower, because the task iterator did not load.",
     ),
     gauge(
         "leakwatch_levels_error_bound_bytes",

@@ -207,7 +207,7 @@ mod tests {
     use crate::{
         model::{
             health::{
-                AgentHealth, FeedHealth, Health, LevelsHealth, LevelsSource, MapHealth, ProbeHealth,
+                AgentHealth, FeedHealth, Health, LevelsHealth, LifecycleHealth, MapHealth, ProbeHealth,
                 ProbeState,
             },
             snapshot::{Growth, ProcessRow, Snapshot, State, Unattributed},
@@ -271,6 +271,11 @@ mod tests {
                 probe("page_faults", ProbeState::Fallback, 0),
                 probe("sched_process_exec", ProbeState::Failed, 0),
             ],
+            lifecycle: LifecycleHealth {
+                forked: 12,
+                execed: 13,
+                exited: 14,
+            },
             feed: FeedHealth {
                 records: 1,
                 dropped: 2,
@@ -281,6 +286,8 @@ mod tests {
                 stacks_failed: 7,
                 compat_skipped: 8,
                 read_faults: 9,
+                late_closes: 10,
+                unknown_closes: 11,
             },
             maps: vec![
                 MapHealth {
@@ -306,7 +313,6 @@ mod tests {
                 ticks: 3_600,
             },
             levels: LevelsHealth {
-                source: LevelsSource::Procfs,
                 rss_error_bound_bytes: 524_288,
                 fds_truncated: 1,
             },
