@@ -31,7 +31,8 @@ pub(crate) fn build_needs(sh: &Shell) -> Result<()> {
 
 /// What the test suite needs on top.
 pub(crate) fn test_needs(sh: &Shell) -> Result<()> {
-    tests::packages(sh)
+    tests::packages(sh)?;
+    tests::qemu(sh)
 }
 
 /// One check that passed.
