@@ -50,7 +50,15 @@ impl<'a> Kernels<'a> {
         let (package, release) = package(suites, series)?;
         let unpacked = self.sh.create_temp_dir()?;
         suites.unpack(&package, unpacked.path())?;
-        let packaged = unpacked.path().join(format!("boot/vmlinuz-{release}"));
+        let places = [
+            format!("boot/vmlinuz-{release}"),
+            format!("usr/lib/modules/{release}/vmlinuz"),
+        ];
+        let packaged = places
+            .iter()
+            .map(|place| unpacked.path().join(place))
+            .find(|path| path.is_file());
+        let packaged = packaged.with_context(|| format!("{package} holds no vmlinuz"))?;
         let image = self.cache.join(format!("vmlinuz-{release}"));
         self.sh
             .copy_file(&packaged, &image)
