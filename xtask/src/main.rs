@@ -2,9 +2,11 @@
 
 mod build;
 mod debian;
+mod lint;
 mod root;
 mod run;
 mod setup;
+mod test;
 mod vm;
 
 use std::{path::Path, process::ExitCode};
@@ -21,6 +23,10 @@ enum Verb {
     /// Build target/release/leakwatch
     Build,
     Run(run::Args),
+    /// Run every test; as root, or through sudo, also those with real probes
+    Test,
+    /// Check format, clippy and architecture
+    Lint,
     Vm(vm::Args),
 }
 
@@ -44,6 +50,8 @@ fn execute(verb: Verb) -> Result<()> {
         Verb::Setup(args) => setup::setup(&sh, &args),
         Verb::Build => build::release(&sh).map(drop),
         Verb::Run(args) => run::run(&sh, &args),
+        Verb::Test => test::test(&sh),
+        Verb::Lint => lint::lint(&sh),
         Verb::Vm(args) => vm::vm(&sh, &args),
     }
 }

@@ -68,12 +68,18 @@ impl<'a> KernelTypes<'a> {
             [4, 8, 12, 16, 20].map(|at| word(header, at).unwrap_or(0) as usize);
         let section = |offset: usize, len: usize| {
             let start = header_len + offset;
-            data.get(start..start + len).ok_or(BtfError::Malformed("a section is cut short"))
+            data.get(start..start + len)
+                .ok_or(BtfError::Malformed("a section is cut short"))
         };
         let mut parsed = Self {
             strings: section(str_off, str_len)?,
             // Type 0 is void.
-            types: vec![Type { kind: 0, bitfields: false, size_or_type: 0, members: &[] }],
+            types: vec![Type {
+                kind: 0,
+                bitfields: false,
+                size_or_type: 0,
+                members: &[],
+            }],
             structs: HashMap::new(),
         };
         parsed.read_types(section(type_off, type_len)?)?;
@@ -97,10 +103,16 @@ impl<'a> KernelTypes<'a> {
             };
             let members = data.get(12..12 + extra).ok_or(CUT)?;
             if kind == KIND_STRUCT && name != 0 {
-                let id = u32::try_from(self.types.len()).map_err(|_| BtfError::Malformed("too many types"))?;
+                let id =
+                    u32::try_from(self.types.len()).map_err(|_| BtfError::Malformed("too many types"))?;
                 self.structs.entry(self.string(name)).or_insert(id);
             }
-            self.types.push(Type { kind, bitfields: info >> 31 == 1, size_or_type, members });
+            self.types.push(Type {
+                kind,
+                bitfields: info >> 31 == 1,
+                size_or_type,
+                members,
+            });
             data = &data[12 + extra..];
         }
         Ok(())
@@ -109,8 +121,10 @@ impl<'a> KernelTypes<'a> {
     /// Byte offset of `member`, a dotted path (`f_path.dentry`); members of anonymous structs and unions are found as C
     /// finds them.
     pub fn offset(&self, strukt: &str, member: &str) -> Result<u32, BtfError> {
-        let mut id =
-            *self.structs.get(strukt.as_bytes()).ok_or_else(|| BtfError::NoStruct(strukt.to_owned()))?;
+        let mut id = *self
+            .structs
+            .get(strukt.as_bytes())
+            .ok_or_else(|| BtfError::NoStruct(strukt.to_owned()))?;
         let mut offset = 0;
         for name in member.split('.') {
             let found = self.find(id, name.as_bytes()).ok_or_else(|| BtfError::NoMember {
@@ -125,7 +139,10 @@ impl<'a> KernelTypes<'a> {
 
     /// Size of a struct, bytes.
     pub fn size(&self, strukt: &str) -> Result<u32, BtfError> {
-        let id = self.structs.get(strukt.as_bytes()).ok_or_else(|| BtfError::NoStruct(strukt.to_owned()))?;
+        let id = self
+            .structs
+            .get(strukt.as_bytes())
+            .ok_or_else(|| BtfError::NoStruct(strukt.to_owned()))?;
         Ok(self.types[*id as usize].size_or_type)
     }
 
@@ -136,7 +153,11 @@ impl<'a> KernelTypes<'a> {
             let member = Member {
                 name: self.string(word(member, 0)?),
                 type_id: word(member, 4)?,
-                byte_offset: if strukt.bitfields { bits & 0x00ff_ffff } else { bits } / 8,
+                byte_offset: if strukt.bitfields {
+                    bits & 0x00ff_ffff
+                } else {
+                    bits
+                } / 8,
             };
             if member.name == name {
                 return Some(member);
@@ -144,7 +165,10 @@ impl<'a> KernelTypes<'a> {
             if member.name.is_empty()
                 && let Some(inner) = self.find(member.type_id, name)
             {
-                return Some(Member { byte_offset: member.byte_offset + inner.byte_offset, ..inner });
+                return Some(Member {
+                    byte_offset: member.byte_offset + inner.byte_offset,
+                    ..inner
+                });
             }
         }
         None
@@ -180,7 +204,9 @@ mod tests {
 
     #[test]
     fn cut_short_is_an_error_and_never_a_panic() {
-        let Ok(data) = std::fs::read("/sys/kernel/btf/vmlinux") else { return };
+        let Ok(data) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+            return;
+        };
         assert!(KernelTypes::parse(&data).is_ok());
         for len in [0, 1, 23, 24, 100, data.len() / 2, data.len() - 1] {
             assert!(KernelTypes::parse(&data[..len]).is_err(), "{len} bytes");
@@ -189,11 +215,19 @@ mod tests {
 
     #[test]
     fn members_are_found_through_anonymous_structs() {
-        let Ok(data) = std::fs::read("/sys/kernel/btf/vmlinux") else { return };
+        let Ok(data) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+            return;
+        };
         let types = KernelTypes::parse(&data).unwrap();
         // In `struct mm_struct` everything is inside one anonymous struct.
         assert!(types.offset("mm_struct", "total_vm").unwrap() > 0);
-        assert!(matches!(types.offset("mm_struct", "no_such_member"), Err(BtfError::NoMember { .. })));
-        assert!(matches!(types.offset("no_such_struct", "member"), Err(BtfError::NoStruct(_))));
+        assert!(matches!(
+            types.offset("mm_struct", "no_such_member"),
+            Err(BtfError::NoMember { .. })
+        ));
+        assert!(matches!(
+            types.offset("no_such_struct", "member"),
+            Err(BtfError::NoStruct(_))
+        ));
     }
 }

@@ -21,7 +21,10 @@ impl Feed {
     pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         let map = ebpf.take_map("FEED").ok_or(KernelError::NoMap("FEED"))?;
         let ring = RingBuf::try_from(map).map_err(|source| KernelError::Map { map: "FEED", source })?;
-        Ok(Self { ring, waiting: BytesMut::new() })
+        Ok(Self {
+            ring,
+            waiting: BytesMut::new(),
+        })
     }
 
     /// Copies out what is there; records are laid end to end.
@@ -36,7 +39,10 @@ impl Feed {
     /// Everything drained since the last call.
     pub(super) fn take(&mut self) -> Option<RawBatch> {
         let bytes: Bytes = self.waiting.split().freeze();
-        (!bytes.is_empty()).then_some(RawBatch { source: Source::Records, bytes })
+        (!bytes.is_empty()).then_some(RawBatch {
+            source: Source::Records,
+            bytes,
+        })
     }
 }
 

@@ -31,15 +31,25 @@ pub(super) struct Iterators {
 impl Iterators {
     pub(super) fn new(probes: &[ProbeHealth]) -> Self {
         let fallback = |name| {
-            probes.iter().any(|probe: &ProbeHealth| probe.name == name && probe.state != ProbeState::Attached)
+            probes
+                .iter()
+                .any(|probe: &ProbeHealth| probe.name == name && probe.state != ProbeState::Attached)
         };
-        Self { vmas_from_procfs: fallback("vmas"), vmas_due: None, tgids: Vec::new(), largest: 0 }
+        Self {
+            vmas_from_procfs: fallback("vmas"),
+            vmas_due: None,
+            tgids: Vec::new(),
+            largest: 0,
+        }
     }
 
     /// Every process.
     pub(super) fn tasks(&mut self, ebpf: &mut Ebpf) -> Result<RawBatch, KernelError> {
         let mut bytes = Vec::with_capacity(self.largest + self.largest / 8);
-        read(ebpf, "tasks", &mut bytes).map_err(|source| KernelError::Iterator { program: "tasks", source })?;
+        read(ebpf, "tasks", &mut bytes).map_err(|source| KernelError::Iterator {
+            program: "tasks",
+            source,
+        })?;
         self.largest = self.largest.max(bytes.len());
         if self.vmas_from_procfs {
             self.tgids = bytes
@@ -47,14 +57,20 @@ impl Iterators {
                 .map(|row| bytemuck::pod_read_unaligned::<TaskRow>(row).tgid)
                 .collect();
         }
-        Ok(RawBatch { source: Source::Tasks, bytes: Bytes::from(bytes) })
+        Ok(RawBatch {
+            source: Source::Tasks,
+            bytes: Bytes::from(bytes),
+        })
     }
 
     /// Every open descriptor; `None` when that failed, which shows as unknown kinds.
     pub(super) fn files(&mut self, ebpf: &mut Ebpf) -> Option<RawBatch> {
         let mut bytes = Vec::new();
         match read(ebpf, "files", &mut bytes) {
-            Ok(()) => Some(RawBatch { source: Source::Files, bytes: Bytes::from(bytes) }),
+            Ok(()) => Some(RawBatch {
+                source: Source::Files,
+                bytes: Bytes::from(bytes),
+            }),
             Err(error) => {
                 warn!("descriptors by kind could not be read: {error}");
                 None
@@ -79,7 +95,10 @@ impl Iterators {
         }
         let took = started.elapsed().max(Duration::from_micros(100));
         self.vmas_due = Some(Instant::now() + took * WALK_PAUSE);
-        Some(RawBatch { source: Source::Vmas, bytes: Bytes::from(bytes) })
+        Some(RawBatch {
+            source: Source::Vmas,
+            bytes: Bytes::from(bytes),
+        })
     }
 }
 
@@ -91,7 +110,11 @@ fn read(ebpf: &mut Ebpf, program: &'static str, into: &mut Vec<u8>) -> io::Resul
             Ok(0) => return Ok(()),
             Ok(len) => into.extend_from_slice(&chunk[..len]),
             // The kernel shows at most a million elements in one read (kernel/bpf/bpf_iter.c) and goes on in the next.
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
             Err(error) => return Err(error),
         }
     }
@@ -107,15 +130,24 @@ fn open(ebpf: &mut Ebpf, program: &'static str) -> Result<File, KernelError> {
         .map_err(|_| KernelError::Program(program))?;
     let link = iterator.attach().map_err(call)?;
     let link = iterator.take_link(link).map_err(call)?;
-    link.into_file().map_err(|source| KernelError::Io { what: "open of an iterator", source: io::Error::other(source) })
+    link.into_file().map_err(|source| KernelError::Io {
+        what: "open of an iterator",
+        source: io::Error::other(source),
+    })
 }
 
 /// What `iter/task_vma` would write, from `/proc/PID/maps`; nothing for a process that is gone.
 fn anonymous_mappings(tgid: u32, into: &mut Vec<u8>) {
-    let Ok(maps) = fs::read(format!("/proc/{tgid}/maps")) else { return };
+    let Ok(maps) = fs::read(format!("/proc/{tgid}/maps")) else {
+        return;
+    };
     for line in maps.split(|&byte| byte == b'\n') {
         if let Some(len) = anonymous_len(line) {
-            into.extend_from_slice(bytemuck::bytes_of(&VmaRow { len, tgid, reserved: 0 }));
+            into.extend_from_slice(bytemuck::bytes_of(&VmaRow {
+                len,
+                tgid,
+                reserved: 0,
+            }));
         }
     }
 }
@@ -128,7 +160,9 @@ fn anonymous_len(line: &[u8]) -> Option<u64> {
     let (start, end) = fields.next()?.split_once('-')?;
     let inode = fields.nth(3)?;
     let name = fields.next().unwrap_or("");
-    if inode != "0" || !(name.is_empty() || name == "[heap]" || name == "[stack]" || name.starts_with("[anon")) {
+    if inode != "0"
+        || !(name.is_empty() || name == "[heap]" || name == "[stack]" || name.starts_with("[anon"))
+    {
         return None;
     }
     Some(u64::from_str_radix(end, 16).ok()? - u64::from_str_radix(start, 16).ok()?)
@@ -141,11 +175,26 @@ mod tests {
     #[test]
     fn only_anonymous_lines_count() {
         let len = |line: &str| anonymous_len(line.as_bytes());
-        assert_eq!(len("7f0000000000-7f0000002000 rw-p 00000000 00:00 0 "), Some(0x2000));
-        assert_eq!(len("55d0-55e0 rw-p 00000000 00:00 0                 [heap]"), Some(0x10));
-        assert_eq!(len("1000-3000 ---p 00000000 00:00 0  [anon: glibc: arena]"), Some(0x2000));
-        assert_eq!(len("7fff0000-7fff2000 r-xp 00000000 00:00 0                  [vdso]"), None);
-        assert_eq!(len("1000-3000 rw-s 00000000 00:01 4096  /dev/zero (deleted)"), None);
+        assert_eq!(
+            len("7f0000000000-7f0000002000 rw-p 00000000 00:00 0 "),
+            Some(0x2000)
+        );
+        assert_eq!(
+            len("55d0-55e0 rw-p 00000000 00:00 0                 [heap]"),
+            Some(0x10)
+        );
+        assert_eq!(
+            len("1000-3000 ---p 00000000 00:00 0  [anon: glibc: arena]"),
+            Some(0x2000)
+        );
+        assert_eq!(
+            len("7fff0000-7fff2000 r-xp 00000000 00:00 0                  [vdso]"),
+            None
+        );
+        assert_eq!(
+            len("1000-3000 rw-s 00000000 00:01 4096  /dev/zero (deleted)"),
+            None
+        );
         assert_eq!(len(""), None);
     }
 }

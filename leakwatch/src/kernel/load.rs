@@ -40,7 +40,12 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     /// The budget of docs/overhead.md.
     fn default() -> Self {
-        Self { ring_bytes: 1 << 20, stacks_per_second: 100, samples_per_second: 2_000, fault_period: 256 }
+        Self {
+            ring_bytes: 1 << 20,
+            stacks_per_second: 100,
+            samples_per_second: 2_000,
+            fault_period: 256,
+        }
     }
 }
 
@@ -89,7 +94,10 @@ fn prepare(options: &LoadOptions) -> Result<Loaded, KernelError> {
         page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
     };
     let mut ebpf = create_maps(options, &btf, &offsets, &settings)?;
-    let probes = PROBES.iter().map(|probe| try_probe(&mut ebpf, &btf, options, probe)).collect();
+    let probes = PROBES
+        .iter()
+        .map(|probe| try_probe(&mut ebpf, &btf, options, probe))
+        .collect();
     Ok(Loaded { ebpf, probes })
 }
 
@@ -100,7 +108,11 @@ fn create_maps(
     settings: &Settings,
 ) -> Result<Ebpf, KernelError> {
     // aya-log's own scale: 0 is off, 4 is debug. The verifier removes what is off.
-    let log_level: u8 = if log::log_enabled!(log::Level::Debug) { 4 } else { 0 };
+    let log_level: u8 = if log::log_enabled!(log::Level::Debug) {
+        4
+    } else {
+        0
+    };
     EbpfLoader::new()
         .btf(Some(btf))
         .override_global("OFFSETS", global(offsets), true)
@@ -126,7 +138,11 @@ fn try_probe(ebpf: &mut Ebpf, btf: &Btf, options: &LoadOptions, probe: &Probe) -
             }
         }
     };
-    debug!("probe {} on {}: {state:?} {reason:?}", probe.program, probe.hook.label());
+    debug!(
+        "probe {} on {}: {state:?} {reason:?}",
+        probe.program,
+        probe.hook.label()
+    );
     ProbeHealth {
         name: probe.program.to_owned(),
         hook: probe.hook.label(),
@@ -171,7 +187,10 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, options: &LoadOptions, probe: &Probe) -> R
 /// The kernel's answer in one line: of a verifier log only its end, which says why.
 fn explain(error: &ProgramError) -> String {
     match error {
-        ProgramError::LoadError { io_error, verifier_log } => {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
             debug!("verifier: {verifier_log}");
             let log = verifier_log.to_string();
             let why = log.lines().rev().find(|line| {

@@ -115,6 +115,7 @@ impl Kernel {
 
     /// Updates run counts and map sizes.
     pub fn observe_self(&mut self) -> statistics::Observed {
-        self.statistics.observe(&self.ebpf, &mut self.probes, self.sites.in_use())
+        self.statistics
+            .observe(&self.ebpf, &mut self.probes, self.sites.in_use())
     }
 }

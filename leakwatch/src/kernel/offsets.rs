@@ -9,8 +9,18 @@ pub fn look_up(types: &KernelTypes<'_>) -> Result<Offsets, BtfError> {
     let at = |strukt, member| types.offset(strukt, member);
     // 6.2 turned the resident-set counters into per-CPU ones.
     let percpu_rss = at("mm_struct", "rss_stat.count").is_err();
-    let percpu_counter = |member| if percpu_rss { at("percpu_counter", member) } else { Ok(ABSENT) };
-    let compat_word = if cfg!(target_arch = "x86_64") { "thread_info.status" } else { "thread_info.flags" };
+    let percpu_counter = |member| {
+        if percpu_rss {
+            at("percpu_counter", member)
+        } else {
+            Ok(ABSENT)
+        }
+    };
+    let compat_word = if cfg!(target_arch = "x86_64") {
+        "thread_info.status"
+    } else {
+        "thread_info.flags"
+    };
     Ok(Offsets {
         task_pid: at("task_struct", "pid")?,
         task_tgid: at("task_struct", "tgid")?,
@@ -42,7 +52,11 @@ pub fn look_up(types: &KernelTypes<'_>) -> Result<Offsets, BtfError> {
         mm_start_brk: at("mm_struct", "start_brk")?,
         mm_brk: at("mm_struct", "brk")?,
         mm_rss_stat: at("mm_struct", "rss_stat")?,
-        rss_stat_stride: if percpu_rss { types.size("percpu_counter")? } else { 8 },
+        rss_stat_stride: if percpu_rss {
+            types.size("percpu_counter")?
+        } else {
+            8
+        },
         percpu_counter_count: percpu_counter("count")?,
         percpu_counter_counters: percpu_counter("counters")?,
         bpf_array_pptrs: at("bpf_array", "pptrs")?,

@@ -37,16 +37,33 @@ impl SiteTable {
         let view = MmapOptions::new()
             .len(MAX_SITES as usize * size_of::<SiteCounts>())
             .map_raw_read_only(fd)
-            .map_err(|source| KernelError::Io { what: "mmap of the eBPF map SITES", source })?;
-        let ids = HashMap::try_from(take(ebpf, "SITE_IDS")?)
-            .map_err(|source| KernelError::Map { map: "SITE_IDS", source })?;
-        let mut free: Stack<MapData, u32> = Stack::try_from(take(ebpf, "FREE_SITES")?)
-            .map_err(|source| KernelError::Map { map: "FREE_SITES", source })?;
+            .map_err(|source| KernelError::Io {
+                what: "mmap of the eBPF map SITES",
+                source,
+            })?;
+        let ids = HashMap::try_from(take(ebpf, "SITE_IDS")?).map_err(|source| KernelError::Map {
+            map: "SITE_IDS",
+            source,
+        })?;
+        let mut free: Stack<MapData, u32> =
+            Stack::try_from(take(ebpf, "FREE_SITES")?).map_err(|source| KernelError::Map {
+                map: "FREE_SITES",
+                source,
+            })?;
         // Highest first: the kernel takes the last one pushed, so what is in use stays together at the start.
         for index in (OVERFLOW_SITE + 1..MAX_SITES).rev() {
-            free.push(index, 0).map_err(|source| KernelError::Map { map: "FREE_SITES", source })?;
+            free.push(index, 0).map_err(|source| KernelError::Map {
+                map: "FREE_SITES",
+                source,
+            })?;
         }
-        Ok(Self { view, counts, ids, free, in_use: 0 })
+        Ok(Self {
+            view,
+            counts,
+            ids,
+            free,
+            in_use: 0,
+        })
     }
 
     /// Sites in use when they were last read.
@@ -61,11 +78,18 @@ impl SiteTable {
             // Entry 0 belongs to no process, but counts.
             let counts = self.entry(index);
             if counts.key.tgid != 0 || (index == OVERFLOW_SITE && counts.born != 0) {
-                readings.push(SiteReading { counts, index, reserved: 0 });
+                readings.push(SiteReading {
+                    counts,
+                    index,
+                    reserved: 0,
+                });
             }
         }
         self.in_use = u32::try_from(readings.len()).unwrap_or(u32::MAX);
-        RawBatch { source: Source::Sites, bytes: Bytes::from(bytemuck::cast_slice(&readings).to_vec()) }
+        RawBatch {
+            source: Source::Sites,
+            bytes: Bytes::from(bytemuck::cast_slice(&readings).to_vec()),
+        }
     }
 
     /// One entry; each word is whole, the entry as a whole may be a moment apart.

@@ -24,8 +24,15 @@ const CALLS_PER_SWEEP: u32 = 30;
 impl Stacks {
     pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         let map = ebpf.take_map("STACKS").ok_or(KernelError::NoMap("STACKS"))?;
-        let map = StackTraceMap::try_from(map).map_err(|source| KernelError::Map { map: "STACKS", source })?;
-        Ok(Self { map, unused: HashSet::new(), sweeps: 0 })
+        let map = StackTraceMap::try_from(map).map_err(|source| KernelError::Map {
+            map: "STACKS",
+            source,
+        })?;
+        Ok(Self {
+            map,
+            unused: HashSet::new(),
+            sweeps: 0,
+        })
     }
 
     pub(super) fn addresses(&self, id: i32) -> Vec<u64> {
@@ -33,7 +40,10 @@ impl Stacks {
             return Vec::new();
         }
         let stack = self.map.get(&id.cast_unsigned(), 0);
-        stack.map_or_else(|_| Vec::new(), |stack| stack.frames().iter().map(|frame| frame.ip).collect())
+        stack.map_or_else(
+            |_| Vec::new(),
+            |stack| stack.frames().iter().map(|frame| frame.ip).collect(),
+        )
     }
 
     pub(super) fn sweep(&mut self, in_use: &dyn Fn(i32) -> bool) {
@@ -41,8 +51,12 @@ impl Stacks {
         if self.sweeps % CALLS_PER_SWEEP != 0 {
             return;
         }
-        let unused: HashSet<u32> =
-            self.map.stack_ids().flatten().filter(|id| !in_use(id.cast_signed())).collect();
+        let unused: HashSet<u32> = self
+            .map
+            .stack_ids()
+            .flatten()
+            .filter(|id| !in_use(id.cast_signed()))
+            .collect();
         for id in unused.intersection(&self.unused) {
             // Gone already is as good.
             let _ = self.map.remove(id);

@@ -55,8 +55,10 @@ struct OwnMap {
 impl Statistics {
     pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         let map = ebpf.take_map("COUNTERS").ok_or(KernelError::NoMap("COUNTERS"))?;
-        let counters =
-            PerCpuArray::try_from(map).map_err(|source| KernelError::Map { map: "COUNTERS", source })?;
+        let counters = PerCpuArray::try_from(map).map_err(|source| KernelError::Map {
+            map: "COUNTERS",
+            source,
+        })?;
         let now = Instant::now();
         // lib/percpu_counter.c: each CPU keeps back up to max(32, 2 x CPUs) pages.
         let cpus = nr_cpus().map_or(1, |cpus| cpus as u64);
@@ -75,13 +77,16 @@ impl Statistics {
     pub(super) fn counters(&self) -> Result<RawBatch, KernelError> {
         let mut totals = [0_u64; Counter::COUNT];
         for (index, total) in (0..).zip(&mut totals) {
-            let values = self
-                .counters
-                .get(&index, 0)
-                .map_err(|source| KernelError::Map { map: "COUNTERS", source })?;
+            let values = self.counters.get(&index, 0).map_err(|source| KernelError::Map {
+                map: "COUNTERS",
+                source,
+            })?;
             *total = values.iter().sum();
         }
-        Ok(RawBatch { source: Source::Counters, bytes: Bytes::from(bytemuck::cast_slice(&totals).to_vec()) })
+        Ok(RawBatch {
+            source: Source::Counters,
+            bytes: Bytes::from(bytemuck::cast_slice(&totals).to_vec()),
+        })
     }
 
     pub(super) fn observe(&mut self, ebpf: &Ebpf, probes: &mut [ProbeHealth], sites: u32) -> Observed {
@@ -97,7 +102,10 @@ impl Statistics {
             entries: (map.health.name == "SITES").then_some(u64::from(sites)),
             ..map.health.clone()
         });
-        Observed { maps: maps.collect(), rss_error_bound_bytes: self.rss_error_bound_bytes }
+        Observed {
+            maps: maps.collect(),
+            rss_error_bound_bytes: self.rss_error_bound_bytes,
+        }
     }
 
     /// Switches the kernel's accounting on and off, and reads it at the end of each window.
@@ -129,7 +137,10 @@ impl Statistics {
 
 fn run_statistics(program: &Program) -> Option<(u64, u64)> {
     let info = program.info().ok()?;
-    Some((info.run_count(), u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX)))
+    Some((
+        info.run_count(),
+        u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
+    ))
 }
 
 /// Every eBPF map this process has open: the kernel says which descriptor is which in `/proc/self/fdinfo`.
@@ -158,10 +169,14 @@ fn own_maps() -> Vec<OwnMap> {
 }
 
 fn memory_of(fd: u32) -> Option<u64> {
-    field(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?, "memlock")
+    field(
+        &fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?,
+        "memlock",
+    )
 }
 
 /// A number from a `name:\tvalue` line.
 fn field(info: &str, name: &str) -> Option<u64> {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
 }

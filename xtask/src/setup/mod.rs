@@ -8,6 +8,8 @@ mod tests;
 use anyhow::Result;
 use xshell::Shell;
 
+pub(crate) use bpf::{Core as BpfCore, TARGET as BPF_TARGET, clippy as bpf_clippy};
+
 /// Check what the build needs; on Debian and Ubuntu install it
 #[derive(clap::Args)]
 pub(crate) struct Args {
