@@ -37,7 +37,8 @@ pub(super) const MODULES: &[Module] = &[
     effects("attribute", &["model"]),
     pure("present", &["model"]),
     pure("present::report", &["model", "present"]),
-    effects("present::top", &["model", "present"]),
+    // `top` saves what it shows as a report.
+    effects("present::top", &["model", "present", "present::report"]),
     effects("present::metrics", &["model", "present"]),
     effects("config", &[]),
     effects(
