@@ -18,13 +18,13 @@ pub(crate) const TARGET: &str = "bpfel-unknown-none";
 pub(crate) struct BpfToolchain {
     /// Name for `rustup run`.
     pub(crate) name: String,
-    core: Core,
+    pub(crate) core: Core,
     version: String,
 }
 
 /// Where `core` for BPF comes from: rustup ships none compiled.
-#[derive(Clone, Copy)]
-enum Core {
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Core {
     Source,
     Compiled,
 }

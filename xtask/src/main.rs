@@ -1,11 +1,15 @@
 //! `cargo xtask VERB`: everything a developer, the README or CI runs.
 
 mod build;
+mod debian;
+mod lint;
 mod root;
 mod run;
 mod setup;
+mod test;
+mod vm;
 
-use std::path::Path;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -16,12 +20,27 @@ use xshell::Shell;
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Verb {
     Setup(setup::Args),
+    /// Build target/release/leakwatch
     Build,
     Run(run::Args),
+    /// Run every test; as root, or through sudo, also those with real probes
+    Test,
+    /// Check format, clippy and architecture
+    Lint,
+    Vm(vm::Args),
 }
 
-fn main() -> Result<()> {
-    let verb = Verb::parse();
+fn main() -> ExitCode {
+    match execute(Verb::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(verb: Verb) -> Result<()> {
     let sh = Shell::new()?;
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -31,5 +50,8 @@ fn main() -> Result<()> {
         Verb::Setup(args) => setup::setup(&sh, &args),
         Verb::Build => build::release(&sh).map(drop),
         Verb::Run(args) => run::run(&sh, &args),
+        Verb::Test => test::test(&sh),
+        Verb::Lint => lint::lint(&sh),
+        Verb::Vm(args) => vm::vm(&sh, &args),
     }
 }

@@ -8,6 +8,7 @@ use xshell::{Shell, cmd};
 
 use super::{apt, missing, ok};
 use toolchain::BpfToolchain;
+pub(crate) use toolchain::{Core, TARGET};
 
 #[path = "../../../leakwatch/build/bpf_toolchain.rs"]
 mod toolchain;
@@ -40,8 +41,8 @@ pub(super) fn toolchain(sh: &Shell) -> Result<BpfToolchain> {
 }
 
 fn link_debian_toolchain(sh: &Shell) -> Result<()> {
-    let installed = Path::new("/usr/bin/cargo").is_file()
-        && Path::new("/usr/lib/rustlib").join(toolchain::TARGET).is_dir();
+    let installed =
+        Path::new("/usr/bin/cargo").is_file() && Path::new("/usr/lib/rustlib").join(TARGET).is_dir();
     if !installed {
         ensure!(apt::available(sh), "no apt on this machine: {}", by_hand());
         let known = || COMPILER.iter().all(|package| apt::has_candidate(sh, package));
@@ -86,6 +87,28 @@ pub(super) fn linker(sh: &Shell, toolchain: &BpfToolchain) -> Result<()> {
         None => bail!("bpf-linker was installed, but is not on PATH: add ~/.cargo/bin to PATH"),
     }
     Ok(())
+}
+
+/// The toolchain that the build will choose, with clippy.
+pub(crate) fn clippy(sh: &Shell) -> Result<BpfToolchain> {
+    let toolchain = toolchain(sh)?;
+    let name = &toolchain.name;
+    let there = || {
+        cmd!(sh, "rustup run {name} cargo clippy --version")
+            .quiet()
+            .ignore_stderr()
+            .read()
+            .is_ok()
+    };
+    if !there() {
+        missing(&format!("clippy of toolchain {name}"));
+        if name == toolchain::LINKED {
+            apt::install(sh, &["rust-web-clippy"])?;
+        } else {
+            cmd!(sh, "rustup component add clippy --toolchain {name}").run()?;
+        }
+    }
+    Ok(toolchain)
 }
 
 fn is_recent(version: &str) -> bool {

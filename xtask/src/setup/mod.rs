@@ -8,6 +8,8 @@ mod tests;
 use anyhow::Result;
 use xshell::Shell;
 
+pub(crate) use bpf::{Core as BpfCore, TARGET as BPF_TARGET, clippy as bpf_clippy};
+
 /// Check what the build needs; on Debian and Ubuntu install it
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -31,7 +33,8 @@ pub(crate) fn build_needs(sh: &Shell) -> Result<()> {
 
 /// What the test suite needs on top.
 pub(crate) fn test_needs(sh: &Shell) -> Result<()> {
-    tests::packages(sh)
+    tests::packages(sh)?;
+    tests::qemu(sh)
 }
 
 /// One check that passed.

@@ -4,12 +4,12 @@ use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
 use super::{apt, missing, ok};
+use crate::debian::Suites;
 
 /// A Debian package and a program that shows that it, or an equal from elsewhere, is there.
 const PROGRAMS: &[(&str, &str)] = &[
     ("bpftrace", "bpftrace"),
     ("busybox-static", "busybox"),
-    ("cpio", "cpio"),
     ("default-jdk-headless", "javac"),
     ("gcc", "gcc"),
     ("golang-go", "go"),
@@ -19,11 +19,37 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("prometheus", "prometheus"),
     ("prometheus-process-exporter", "prometheus-process-exporter"),
     ("python3", "python3"),
-    ("qemu-system-x86", "qemu-system-x86_64"),
     ("runc", "runc"),
     ("strace", "strace"),
     ("tmux", "tmux"),
 ];
+
+/// The newest qemu at hand: the one in Debian 12 itself kills some guests.
+const QEMU: &str = "qemu-system-x86";
+/// Suites to install it from, and the one with the newer version.
+const QEMU_SUITES: &[&str] = &["bookworm", "bookworm-updates", "bookworm-security", QEMU_BACKPORT];
+const QEMU_BACKPORT: &str = "bookworm-backports";
+
+/// qemu, for `cargo xtask vm`.
+pub(super) fn qemu(sh: &Shell) -> Result<()> {
+    if !is_there(sh, "qemu-system-x86_64") {
+        missing(QEMU);
+        let bookworm = cmd!(sh, "sh -c '. /etc/os-release; echo $VERSION_CODENAME'")
+            .quiet()
+            .read()?
+            == "bookworm";
+        let newer = || Suites::fetch(sh, "qemu", QEMU_SUITES)?.install(QEMU_BACKPORT, &[QEMU]);
+        if !bookworm {
+            apt::install(sh, &[QEMU])?;
+        } else if let Err(error) = newer() {
+            eprintln!("no qemu from {QEMU_BACKPORT} ({error:#}): taking Debian 12's own");
+            apt::install(sh, &[QEMU])?;
+        }
+    }
+    let version = cmd!(sh, "qemu-system-x86_64 --version").quiet().read()?;
+    ok(version.lines().next().unwrap_or(QEMU));
+    Ok(())
+}
 
 /// Installs those that are missing.
 pub(super) fn packages(sh: &Shell) -> Result<()> {
