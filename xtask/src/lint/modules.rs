@@ -42,7 +42,9 @@ pub(super) const MODULES: &[Module] = &[
     effects("present::top", &["model", "present", "present::report"]),
     effects("present::metrics", &["model", "present"]),
     effects("config", &[]),
+    effects("own_use", &[]),
     effects("run", EVERYTHING),
+    effects("socket", &["model", "run"]),
     effects(
         "cli",
         &[
@@ -51,6 +53,7 @@ pub(super) const MODULES: &[Module] = &[
             "record",
             "config",
             "run",
+            "socket",
             "present",
             "present::report",
             "present::top",
