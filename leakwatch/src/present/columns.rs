@@ -48,6 +48,20 @@ pub fn fitting(width: u16) -> Vec<Column> {
         .collect()
 }
 
+/// As [`fitting`], for a screen: whether a sign for the verdict stands before the columns, which is so when there is no
+/// room for the verdict in words, and the columns.
+pub fn fitting_with_sign(width: u16) -> (bool, Vec<Column>) {
+    let columns = fitting(width);
+    if columns.iter().any(|column| column.field.id == FieldId::State) {
+        (false, columns)
+    } else {
+        (true, fitting(width.saturating_sub(SIGN_WIDTH)))
+    }
+}
+
+/// The sign and the blank after it.
+pub const SIGN_WIDTH: u16 = 2;
+
 /// The fields that can be a column, in their order.
 pub fn all() -> impl Iterator<Item = FieldId> {
     FIELDS

@@ -1,0 +1,105 @@
+//! Two lines: where and when, and whether leakwatch can be believed.
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+};
+
+use crate::model::snapshot::{Snapshot, State};
+use crate::present::{
+    summary,
+    top::{
+        app::App,
+        theme::{Role, Theme},
+    },
+    units,
+};
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let [first, second] = Layout::vertical([Constraint::Length(1); 2]).areas(area);
+    let Some(snapshot) = app.snapshot() else {
+        frame.render_widget(Line::from("waiting for the first readings"), first);
+        return;
+    };
+    frame.render_widget(place(app, snapshot), first);
+    frame.render_widget(trust(app.theme, snapshot), second);
+}
+
+/// The most important comes first: a narrow screen cuts off the end.
+fn place<'a>(app: &App, snapshot: &Snapshot) -> Line<'a> {
+    let theme = app.theme;
+    let mut line = Line::default();
+    if app.paused {
+        line.push_span(Span::styled(" PAUSED ", theme.style(Role::Bar)));
+        line.push_span("  ");
+    }
+    let growing = snapshot
+        .processes
+        .iter()
+        .filter(|process| process.state == State::Growing);
+    let (sign, role) = theme.state(State::Growing);
+    match growing.count() {
+        0 => line.push_span("0 growing"),
+        some => line.push_span(Span::styled(format!("{sign} {some} growing"), theme.style(role))),
+    }
+    let (shown, all) = (app.rows.len(), snapshot.processes.len());
+    line.push_span(if shown == all {
+        format!(" of {all}")
+    } else {
+        format!(" of {all}, {shown} shown")
+    });
+    line.push_span(format!("  {}", theme.text(&snapshot.host)));
+    line.push_span(format!("  {}", summary::time(snapshot.time_unix_ms)));
+    let sort = app.selection.sort;
+    line.push_span(Span::styled(
+        format!(
+            "  by {} {}",
+            sort.field.field().name,
+            theme.arrow(sort.descending())
+        ),
+        theme.style(Role::Quiet),
+    ));
+    for (on, name) in [(app.selection.tree, "tree"), (app.follow, "follow")] {
+        if on {
+            line.push_span(Span::styled(format!("  {name}"), theme.style(Role::Title)));
+        }
+    }
+    if !app.selection.filter.is_empty() {
+        let filter = format!("  /{}", theme.text(app.selection.filter.text()));
+        line.push_span(Span::styled(filter, theme.style(Role::Warning)));
+    }
+    line
+}
+
+fn trust<'a>(theme: Theme, snapshot: &Snapshot) -> Line<'a> {
+    let feed = &snapshot.health.feed;
+    let problems = summary::problems(&snapshot.health);
+    let verdict = match problems.as_slice() {
+        [] => Span::styled(
+            format!("{} sees everything", theme.tick(true)),
+            theme.style(Role::Good),
+        ),
+        [first, rest @ ..] => {
+            let more = if rest.is_empty() {
+                String::new()
+            } else {
+                format!(" (+{})", rest.len())
+            };
+            let text = format!("{} degraded{more}: {}", theme.tick(false), theme.text(first));
+            Span::styled(text, theme.style(Role::Bad))
+        }
+    };
+    let counters = format!(
+        "  dropped {} shed {}",
+        units::count(feed.dropped),
+        units::count(feed.shed)
+    );
+    let version = format!("  leakwatch {}", theme.text(&snapshot.tool_version));
+    let quiet = theme.style(Role::Quiet);
+    Line::from(vec![
+        verdict,
+        Span::styled(counters, quiet),
+        Span::styled(version, quiet),
+    ])
+}
