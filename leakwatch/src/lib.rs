@@ -10,5 +10,6 @@
 //!
 //! `docs/architecture.md` says who may depend on whom; `cargo xtask lint` checks it.
 
+pub mod cli;
 pub mod model;
 pub mod present;

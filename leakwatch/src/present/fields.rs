@@ -258,7 +258,7 @@ fields! {
         "Arguments joined by spaces.",
         |p| text(p.cmdline.as_deref());
     FdLimit "fd_limit" "fd_limit" "FD LIMIT" Count None,
-        "Soft `RLIMIT_NOFILE`; unknown when unlimited.",
+        "Soft limit on open descriptors; unknown when unlimited.",
         |p| p.fd_limit.map_or(Value::Unknown, Value::Amount);
     MappedAnon "mapped_anon" "mapped_anon_bytes" "MAPPED" Bytes None,
         "Mapped anonymous memory, touched or not.",

@@ -65,15 +65,15 @@ pub fn action(context: Context, event: KeyEvent) -> Option<Action> {
 
 impl Key {
     /// The character that the event stands for if it is this key; some character for keys that write none.
-    fn typed(&self, event: KeyEvent) -> Option<char> {
+    fn typed(self, event: KeyEvent) -> Option<char> {
         let control = event
             .modifiers
             .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
         match (self, event.code) {
-            (Self::Plain(KeyCode::Char(key)), KeyCode::Char(c)) => (*key == c && !control).then_some(c),
-            (Self::Plain(key), code) => (*key == code).then_some(' '),
+            (Self::Plain(KeyCode::Char(key)), KeyCode::Char(c)) => (key == c && !control).then_some(c),
+            (Self::Plain(key), code) => (key == code).then_some(' '),
             (Self::Ctrl(key), KeyCode::Char(c)) => {
-                (c.eq_ignore_ascii_case(key) && event.modifiers == KeyModifiers::CONTROL).then_some(c)
+                (c.eq_ignore_ascii_case(&key) && event.modifiers == KeyModifiers::CONTROL).then_some(c)
             }
             (Self::Digit, KeyCode::Char(c)) => (c.is_ascii_digit() && !control).then_some(c),
             (Self::Character, KeyCode::Char(c)) => (!control).then_some(c),

@@ -16,6 +16,9 @@ use crate::present::{
     units,
 };
 
+/// From this width on the date stands beside the time of day.
+const DATED_WIDTH: u16 = 64;
+
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [first, second] = Layout::vertical([Constraint::Length(1); 2]).areas(area);
     let Some(snapshot) = app.snapshot() else {
@@ -50,7 +53,16 @@ fn place<'a>(app: &App, snapshot: &Snapshot) -> Line<'a> {
         format!(" of {all}, {shown} shown")
     });
     line.push_span(format!("  {}", theme.text(&snapshot.host)));
-    line.push_span(format!("  {}", summary::time(snapshot.time_unix_ms)));
+    let time = summary::time(snapshot.time_unix_ms);
+    let clock = time.split_once('T').map_or(time.as_str(), |(_, clock)| clock);
+    line.push_span(format!(
+        "  {}",
+        if app.size.width < DATED_WIDTH {
+            clock
+        } else {
+            &time
+        }
+    ));
     let sort = app.selection.sort;
     line.push_span(Span::styled(
         format!(
@@ -75,31 +87,34 @@ fn place<'a>(app: &App, snapshot: &Snapshot) -> Line<'a> {
 fn trust<'a>(theme: Theme, snapshot: &Snapshot) -> Line<'a> {
     let feed = &snapshot.health.feed;
     let problems = summary::problems(&snapshot.health);
-    let verdict = match problems.as_slice() {
-        [] => Span::styled(
-            format!("{} sees everything", theme.tick(true)),
-            theme.style(Role::Good),
-        ),
-        [first, rest @ ..] => {
-            let more = if rest.is_empty() {
-                String::new()
-            } else {
-                format!(" (+{})", rest.len())
-            };
-            let text = format!("{} degraded{more}: {}", theme.tick(false), theme.text(first));
-            Span::styled(text, theme.style(Role::Bad))
-        }
-    };
     let counters = format!(
         "  dropped {} shed {}",
         units::count(feed.dropped),
         units::count(feed.shed)
     );
-    let version = format!("  leakwatch {}", theme.text(&snapshot.tool_version));
     let quiet = theme.style(Role::Quiet);
-    Line::from(vec![
-        verdict,
-        Span::styled(counters, quiet),
-        Span::styled(version, quiet),
-    ])
+    let mut line = Line::default();
+    match problems.as_slice() {
+        [] => {
+            let good = format!("{} health ok", theme.tick(true));
+            line.push_span(Span::styled(good, theme.style(Role::Good)));
+            line.push_span(Span::styled(counters, quiet));
+        }
+        [first, rest @ ..] => {
+            let bad = theme.style(Role::Bad);
+            line.push_span(Span::styled(format!("{} degraded", theme.tick(false)), bad));
+            line.push_span(Span::styled(counters, quiet));
+            let more = if rest.is_empty() {
+                String::new()
+            } else {
+                format!(" (and {} more)", rest.len())
+            };
+            line.push_span(Span::styled(format!("  {}{more}", theme.text(first)), bad));
+        }
+    }
+    line.push_span(Span::styled(
+        format!("  leakwatch {}", theme.text(&snapshot.tool_version)),
+        quiet,
+    ));
+    line
 }

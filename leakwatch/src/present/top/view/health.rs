@@ -26,18 +26,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
         text.push(Line::from(Span::styled(problem, theme.style(Role::Bad))));
     }
     if text.is_empty() {
-        let good = format!("{} sees everything", theme.tick(true));
+        let good = format!("{} health ok", theme.tick(true));
         text.push(Line::from(Span::styled(good, theme.style(Role::Good))));
     }
-    text.extend(cost(theme, health));
-    text.extend(feed(theme, health));
-    text.extend(lines::heading(theme, "Probes"));
+    let width = usize::from(area.width.saturating_sub(2));
+    text.extend(cost(theme, health, width));
+    text.extend(feed(theme, health, width));
+    text.push(lines::heading(theme, "Probes"));
     text.push(quiet(
         theme,
         format!("  {:<24}{:>10}{:>8}  HOOK", "NAME", "RUNS", "NS/RUN"),
     ));
     text.extend(health.probes.iter().flat_map(|row| probe(theme, row)));
-    text.extend(lines::heading(theme, "Kernel maps"));
+    text.push(lines::heading(theme, "Kernel maps"));
     text.push(quiet(
         theme,
         format!(
@@ -49,74 +50,70 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
     lines::page(frame, area, theme, "leakwatch itself", text, app.scroll)
 }
 
-fn cost<'a>(theme: Theme, health: &Health) -> Vec<Line<'a>> {
+fn cost(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
     let agent = &health.agent;
-    let mut text = Vec::from(lines::heading(theme, "Agent"));
-    text.push(lines::entry(
-        theme,
-        "processor",
-        format!("{:.2}s since it started", agent.cpu_seconds),
+    let entry = |label, text: String| lines::entry(theme, label, text);
+    let mut text = vec![lines::heading(theme, "Agent")];
+    text.extend(lines::flow(
+        [
+            entry("cpu", format!("{:.2}s", agent.cpu_seconds)),
+            entry("rss", units::bytes(agent.rss_bytes)),
+            entry("kernel maps", units::bytes(agent.kernel_map_bytes)),
+            entry("tick", format!("{:.1}ms", agent.tick_seconds * 1e3)),
+            entry("ticks", units::count(agent.ticks)),
+        ],
+        width,
     ));
-    text.push(lines::entry(theme, "memory", units::bytes(agent.rss_bytes)));
-    text.push(lines::entry(
-        theme,
-        "kernel maps",
-        units::bytes(agent.kernel_map_bytes),
-    ));
-    let tick = format!(
-        "{:.1}ms, {} so far",
-        agent.tick_seconds * 1e3,
-        units::count(agent.ticks)
-    );
-    text.push(lines::entry(theme, "tick", tick));
-    let source = match health.levels.source {
+    let levels = &health.levels;
+    let source = match levels.source {
         LevelsSource::Iterator => "task iterator",
         LevelsSource::Procfs => "/proc, the slow fallback",
     };
-    text.push(lines::entry(theme, "levels from", source));
-    let bound = match health.levels.rss_error_bound_bytes {
+    let rss = match levels.rss_error_bound_bytes {
         0 => "exact".to_owned(),
         bytes => format!("off by {} at most", units::bytes(bytes)),
     };
-    text.push(lines::entry(theme, "rss", bound));
-    let truncated = format!(
-        "{} processes have more than is counted",
-        health.levels.fds_truncated
-    );
-    text.push(lines::entry(theme, "fds", truncated));
+    let fds = match levels.fds_truncated {
+        0 => "exact".to_owned(),
+        processes => format!("lower bound for {processes}"),
+    };
+    text.push(lines::heading(theme, "Levels"));
+    text.extend(lines::flow(
+        [
+            entry("from", source.to_owned()),
+            entry("rss", rss),
+            entry("fds", fds),
+        ],
+        width,
+    ));
     text
 }
 
-fn feed<'a>(theme: Theme, health: &Health) -> Vec<Line<'a>> {
+fn feed(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
     let feed = &health.feed;
-    let row = |label: &str, names: [(&str, u64); 3]| {
-        let text: Vec<_> = names
-            .iter()
-            .map(|(name, count)| format!("{:>6} {name:<15}", units::count(*count)))
-            .collect();
-        lines::entry(theme, label, text.concat().trim_end())
-    };
-    let mut text = Vec::from(lines::heading(theme, "Feed"));
-    text.push(row(
-        "records",
-        [
-            ("received", feed.records),
+    let mut text = vec![lines::heading(theme, "Feed")];
+    for group in [
+        &[
+            ("records", feed.records),
             ("dropped", feed.dropped),
             ("shed", feed.shed),
         ],
-    ));
-    let stacks = [
-        ("taken", feed.stacks_taken),
-        ("shed", feed.stacks_shed),
-        ("failed", feed.stacks_failed),
-    ];
-    text.push(row("stacks", stacks));
-    let unread = [
-        ("undecodable", feed.undecodable),
-        ("32-bit calls", feed.compat_skipped),
-        ("read faults", feed.read_faults),
-    ];
-    text.push(row("not read", unread));
+        &[
+            ("stacks", feed.stacks_taken),
+            ("shed", feed.stacks_shed),
+            ("failed", feed.stacks_failed),
+        ],
+        &[
+            ("undecodable", feed.undecodable),
+            ("32-bit calls", feed.compat_skipped),
+            ("read faults", feed.read_faults),
+        ],
+    ] {
+        let entries = group
+            .iter()
+            .map(|(label, count)| lines::entry(theme, label, units::count(*count)));
+        text.extend(lines::flow(entries, width));
+    }
     text
 }
 

@@ -27,7 +27,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, scroll: usize) 
             binding.help.into(),
         ]));
     }
-    text.extend(lines::heading(
+    text.push(lines::heading(
         theme,
         "Filter: terms separated by blanks, all must hold",
     ));
@@ -41,7 +41,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, scroll: usize) 
     ] {
         text.push(Line::from(vec![title(format!("{example:<14} ")), meaning.into()]));
     }
-    text.extend(lines::heading(theme, "Fields"));
+    text.push(lines::heading(theme, "Fields"));
     for field in FIELDS {
         let unit = match field.unit {
             Unit::Text | Unit::Identifier => "text",

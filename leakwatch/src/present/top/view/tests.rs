@@ -66,7 +66,7 @@ const PLAIN: Theme = Theme {
 
 fn terminal(app: &App) -> Terminal<TestBackend> {
     let mut terminal = Terminal::new(TestBackend::new(app.size.width, app.size.height)).expect("no I/O");
-    terminal.draw(|frame| drop(draw(frame, app))).expect("no I/O");
+    terminal.draw(|frame| _ = draw(frame, app)).expect("no I/O");
     terminal
 }
 
