@@ -6,7 +6,7 @@ use ratatui::layout::Size;
 
 use super::{
     TopOptions,
-    action::{Action, Effect, Motion},
+    action::{Action, Effect},
     areas::{self, Areas},
     history::History,
     keys::Context,
@@ -165,6 +165,9 @@ impl App {
     /// The terminal has a new size.
     pub fn resize(&mut self, size: Size) {
         self.size = size;
+        if self.cursor.is_some() {
+            self.reveal();
+        }
         self.settle();
     }
 
@@ -280,50 +283,6 @@ impl App {
         self.settle();
     }
 
-    /// Scrolls no further than the rows go.
-    fn settle(&mut self) {
-        let most = self.rows.len().saturating_sub(self.page());
-        self.offset = self.offset.min(most);
-    }
-
-    fn page(&self) -> usize {
-        self.areas().map_or(1, |areas| areas.table_rows()).max(1)
-    }
-
-    fn id_at(&self, row: usize) -> Option<ProcessId> {
-        let index = self.rows.get(row)?.index;
-        Some(self.snapshot()?.processes.get(index)?.id)
-    }
-
-    fn row_of(&self, id: ProcessId) -> Option<usize> {
-        (0..self.rows.len()).find(|&row| self.id_at(row) == Some(id))
-    }
-
-    fn put_cursor(&mut self, row: usize) {
-        let row = row.min(self.rows.len().saturating_sub(1));
-        let before = self.cursor;
-        self.cursor = self.id_at(row);
-        self.cursor_row = row;
-        if self.cursor != before {
-            self.scroll = 0;
-        }
-        if self.cursor.is_none() {
-            self.details = false;
-        }
-    }
-
-    /// Gives a screen that has no cursor one.
-    fn place_cursor(&mut self) {
-        if self.cursor.is_none() {
-            self.put_cursor(self.offset);
-        }
-    }
-
-    fn reveal(&mut self) {
-        let first = (self.cursor_row + 1).saturating_sub(self.page());
-        self.offset = self.offset.clamp(first, self.cursor_row.max(first));
-    }
-
     fn back(&mut self) {
         match std::mem::replace(&mut self.overlay, Overlay::None) {
             Overlay::Filter(prompt) => {
@@ -415,89 +374,8 @@ impl App {
         }
         self.arrange();
     }
-
-    fn jump_digit(&mut self, digit: char) {
-        if !self.jump.1 {
-            self.jump = (String::new(), true);
-        }
-        self.jump.0.push(digit);
-        let exact = self.jump.0.parse().ok();
-        let found = (0..self.rows.len()).find(|&row| self.id_at(row).map(|id| id.pid) == exact);
-        match found.or_else(|| (0..self.rows.len()).find(|&row| self.jump_hits(row))) {
-            Some(row) => self.go_to(row),
-            None => self.tell(format!(
-                "no process shown has a pid that begins with {}",
-                self.jump.0
-            )),
-        }
-    }
-
-    fn jump_hits(&self, row: usize) -> bool {
-        self.id_at(row)
-            .is_some_and(|id| id.pid.to_string().starts_with(&self.jump.0))
-    }
-
-    fn jump(&mut self, step: isize) {
-        let count = self.rows.len();
-        if self.jump.0.is_empty() || count == 0 {
-            self.tell("type the first digits of a pid, then n and N".to_owned());
-            return;
-        }
-        let from = if self.cursor.is_some() { self.cursor_row } else { 0 };
-        let all = (1..=count).map(|far| {
-            if step > 0 {
-                (from + far) % count
-            } else {
-                (from + count - far) % count
-            }
-        });
-        let hits: Vec<usize> = all.filter(|&row| self.jump_hits(row)).take(1).collect();
-        match hits.first() {
-            Some(&row) => self.go_to(row),
-            None => self.tell(format!(
-                "no process shown has a pid that begins with {}",
-                self.jump.0
-            )),
-        }
-    }
-
-    fn go_to(&mut self, row: usize) {
-        self.tab = Tab::Processes;
-        self.put_cursor(row);
-        self.reveal();
-    }
-
-    fn go(&mut self, motion: Motion) {
-        let page = match (&self.overlay, self.areas()) {
-            (
-                Overlay::None,
-                Some(Areas {
-                    table: Some(_),
-                    details: None,
-                    ..
-                }),
-            ) => self.page(),
-            (_, Some(areas)) => usize::from(areas.details.unwrap_or(areas.body).height.saturating_sub(2)),
-            (_, None) => 1,
-        };
-        match &mut self.overlay {
-            Overlay::Help(scroll) => *scroll = motion.from(*scroll, page, usize::MAX),
-            Overlay::Sort(at) => *at = motion.from(*at, page, FIELDS.len() - 1),
-            Overlay::Filter(_) => {}
-            Overlay::None if self.tab == Tab::Health || (self.details && motion.is_by_page()) => {
-                self.scroll = motion.from(self.scroll, page, usize::MAX);
-            }
-            Overlay::None if self.cursor.is_none() && !matches!(motion, Motion::Home | Motion::End) => {
-                self.place_cursor();
-            }
-            Overlay::None => {
-                let last = self.rows.len().saturating_sub(1);
-                self.put_cursor(motion.from(self.cursor_row, page, last));
-                self.reveal();
-            }
-        }
-    }
 }
 
+mod cursor;
 #[cfg(test)]
 mod tests;

@@ -61,11 +61,3 @@ pub fn divide(screen: Size, details: bool) -> Option<Areas> {
         footer,
     })
 }
-
-impl Areas {
-    /// Processes that the table shows at once.
-    pub fn table_rows(&self) -> usize {
-        self.table
-            .map_or(0, |table| usize::from(table.height.saturating_sub(1)))
-    }
-}

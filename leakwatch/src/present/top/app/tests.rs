@@ -358,3 +358,25 @@ fn moving_stays_on_the_rows_and_in_view() {
     }
     assert_eq!(app.offset, 1, "a page down from the first row of six");
 }
+
+#[test]
+fn the_cursor_stays_in_view_when_the_screen_shrinks_and_the_table_where_it_was() {
+    let mut app = app();
+    let mut many = sample::snapshot();
+    many.processes
+        .extend((5000..5100).map(|pid| sample::quiet(pid, 1, "many")));
+    app.take(Arc::new(many));
+    app.resize(Size {
+        width: 80,
+        height: 24,
+    });
+    press(&mut app, &[DOWN, Action::Move(Motion::PageDown)]);
+    assert_eq!((app.cursor_row, app.offset), (20, 1));
+    press(&mut app, &[Action::Details, Action::Back]);
+    assert_eq!(app.offset, 1, "details over the table do not scroll it");
+    app.resize(Size {
+        width: 80,
+        height: 10,
+    });
+    assert_eq!(app.offset, 15);
+}

@@ -47,6 +47,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, scroll: usize) 
             Unit::Text | Unit::Identifier => "text",
             Unit::State => "state",
             Unit::Count => "count",
+            Unit::Nanoseconds => "time",
             Unit::Bytes => "bytes",
             Unit::BytesPerSecond => "bytes/time",
             Unit::PerSecond => "count/time",
