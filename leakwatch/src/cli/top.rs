@@ -175,7 +175,8 @@ fn wants_color(choice: ColorChoice, environment: impl Fn(&str) -> Option<String>
     }
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+/// Reads a time between two readings.
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
     let interval = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,

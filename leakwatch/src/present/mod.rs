@@ -3,6 +3,7 @@
 pub mod columns;
 pub mod fields;
 pub mod filter;
+pub mod metrics;
 pub mod report;
 pub mod rows;
 pub mod sort;

@@ -2,7 +2,7 @@
 
 use crate::model::{
     health::{
-        AgentHealth, FeedHealth, Health, LevelsHealth, LevelsSource, MapHealth, ProbeHealth, ProbeState,
+        AgentHealth, FeedHealth, Health, LevelsHealth, LifecycleHealth, MapHealth, ProbeHealth, ProbeState,
     },
     identity::ProcessId,
     snapshot::{Growth, ProcessRow, SCHEMA_VERSION, SiteRow, Snapshot, State, Unattributed},
@@ -52,7 +52,9 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
                 born: 440,
                 live: Some(412),
                 bytes: 0,
+                live_bytes: None,
                 mean_lifetime_ns: Some(1_500_000_000),
+                p95_lifetime_ns: Some(4_194_304_000),
             },
             SiteRow {
                 kind: "mapping".to_owned(),
@@ -60,7 +62,9 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
                 born: 7,
                 live: None,
                 bytes: 64 * MIB,
+                live_bytes: None,
                 mean_lifetime_ns: None,
+                p95_lifetime_ns: None,
             },
         ],
     }
@@ -134,7 +138,7 @@ pub(crate) fn degraded() -> Snapshot {
     let mut snapshot = snapshot();
     snapshot.health.feed.dropped = 1204;
     snapshot.health.feed.shed = 88_000;
-    snapshot.health.levels.source = LevelsSource::Procfs;
+    snapshot.health.levels.fds_truncated = 1;
     snapshot.health.maps[1].full = 17;
     snapshot.health.probes[1].state = ProbeState::Failed;
     snapshot.health.probes[1].reason = Some("load: EPERM (CAP_PERFMON is missing)".to_owned());
@@ -225,6 +229,11 @@ fn healthy() -> Health {
                 0,
             ),
         ],
+        lifecycle: LifecycleHealth {
+            forked: 41,
+            execed: 30,
+            exited: 37,
+        },
         feed: FeedHealth {
             records: 120_345,
             dropped: 0,
@@ -235,6 +244,8 @@ fn healthy() -> Health {
             stacks_failed: 1,
             compat_skipped: 2,
             read_faults: 3,
+            late_closes: 5,
+            unknown_closes: 8,
         },
         maps: vec![
             map("events", 8 * MIB, None, 8 * MIB),
@@ -248,7 +259,6 @@ fn healthy() -> Health {
             ticks: 600,
         },
         levels: LevelsHealth {
-            source: LevelsSource::Iterator,
             rss_error_bound_bytes: 256 * 1024,
             fds_truncated: 1,
         },

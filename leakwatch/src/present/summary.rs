@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::units;
-use crate::model::health::{Health, LevelsSource, ProbeState};
+use crate::model::health::{Health, ProbeState};
 
 /// A time as RFC 3339 in UTC, to the second; `-` for one beyond the calendar.
 pub fn time(unix_ms: u64) -> String {
@@ -18,9 +18,6 @@ pub fn time(unix_ms: u64) -> String {
 /// Why [`Health::degraded`] holds, one sentence per reason; empty when it does not.
 pub fn problems(health: &Health) -> Vec<String> {
     let mut problems = Vec::new();
-    if health.levels.source == LevelsSource::Procfs {
-        problems.push("levels come from /proc, not from the task iterator".to_owned());
-    }
     for probe in &health.probes {
         if probe.state == ProbeState::Failed {
             let reason = probe.reason.as_deref().unwrap_or("reason unknown");
@@ -39,13 +36,19 @@ pub fn problems(health: &Health) -> Vec<String> {
             "{dropped} records lost: sites are incomplete, counts are not"
         ));
     }
+    if health.levels.fds_truncated > 0 {
+        let truncated = health.levels.fds_truncated;
+        problems.push(format!(
+            "{truncated} descriptor tables are too large to count: their FDS is a lower bound"
+        ));
+    }
     problems
 }
 
 #[cfg(test)]
 mod tests {
     use super::{problems, time};
-    use crate::model::health::{Health, LevelsSource, ProbeState};
+    use crate::model::health::{Health, ProbeState};
     use crate::present::sample;
 
     #[test]
@@ -54,7 +57,7 @@ mod tests {
             |health| health.probes[0].state = ProbeState::Failed,
             |health| health.maps[0].full = 1,
             |health| health.feed.dropped = 1,
-            |health| health.levels.source = LevelsSource::Procfs,
+            |health| health.levels.fds_truncated = 1,
         ];
         let healthy = sample::snapshot().health;
         assert!(!healthy.degraded());

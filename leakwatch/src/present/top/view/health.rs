@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use super::lines;
-use crate::model::health::{Health, LevelsSource, MapHealth, ProbeHealth, ProbeState};
+use crate::model::health::{Health, MapHealth, ProbeHealth, ProbeState};
 use crate::present::{
     summary,
     top::{
@@ -65,10 +65,6 @@ fn cost(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
         width,
     ));
     let levels = &health.levels;
-    let source = match levels.source {
-        LevelsSource::Iterator => "task iterator",
-        LevelsSource::Procfs => "/proc, the slow fallback",
-    };
     let rss = match levels.rss_error_bound_bytes {
         0 => "exact".to_owned(),
         bytes => format!("off by {} at most", units::bytes(bytes)),
@@ -78,14 +74,7 @@ fn cost(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
         processes => format!("lower bound for {processes}"),
     };
     text.push(lines::heading(theme, "Levels"));
-    text.extend(lines::flow(
-        [
-            entry("from", source.to_owned()),
-            entry("rss", rss),
-            entry("fds", fds),
-        ],
-        width,
-    ));
+    text.extend(lines::flow([entry("rss", rss), entry("fds", fds)], width));
     text
 }
 
