@@ -35,6 +35,8 @@ discriminants! {
         CloseRangeTruncated = 13,
         /// Reads of kernel memory that failed.
         ReadFaults = 14,
+        /// Changes of an address space not sent, because the feed was over its budget for them. Part of `FeedShed`.
+        MappingsShed = 15,
     }
 }
 

@@ -63,6 +63,35 @@ impl Kind {
     /// How many of the kinds, from the first, are file descriptors.
     pub const FD_COUNT: usize = Self::Thread as usize;
 
+    /// As it is written in reports and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Socket => "socket",
+            Self::Pipe => "pipe",
+            Self::Eventfd => "eventfd",
+            Self::Epoll => "epoll",
+            Self::Timerfd => "timerfd",
+            Self::Signalfd => "signalfd",
+            Self::Inotify => "inotify",
+            Self::Memfd => "memfd",
+            Self::Pidfd => "pidfd",
+            Self::Userfaultfd => "userfaultfd",
+            Self::PerfEvent => "perf_event",
+            Self::IoUring => "io_uring",
+            Self::Fanotify => "fanotify",
+            Self::Bpf => "bpf",
+            Self::Duplicate => "duplicate",
+            Self::Other => "other",
+            Self::Thread => "thread",
+            Self::Mapping => "mapping",
+            Self::Unmapping => "unmapping",
+            Self::BrkGrow => "brk_grow",
+            Self::BrkShrink => "brk_shrink",
+            Self::Discard => "discard",
+        }
+    }
+
     /// Whether this is a file descriptor.
     pub const fn is_fd(self) -> bool {
         (self as usize) < Self::FD_COUNT

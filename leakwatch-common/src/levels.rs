@@ -26,16 +26,16 @@ pub struct TaskRow {
     pub cgroup_id: u64,
     /// Soft `RLIMIT_NOFILE`; `u64::MAX` is unlimited.
     pub nofile_soft: u64,
-    /// Resident anonymous pages; may be negative on kernels that split the counter (read as 0).
-    pub rss_anon_pages: i64,
-    /// Resident file pages.
-    pub rss_file_pages: i64,
-    /// Resident shared-memory pages.
-    pub rss_shmem_pages: i64,
-    /// Swap entries.
-    pub swap_pages: i64,
-    /// Mapped pages of every sort.
-    pub total_vm_pages: u64,
+    /// Resident anonymous memory.
+    pub rss_anon_bytes: u64,
+    /// Resident file-backed memory.
+    pub rss_file_bytes: u64,
+    /// Resident shared memory.
+    pub rss_shmem_bytes: u64,
+    /// Swapped-out memory.
+    pub swap_bytes: u64,
+    /// Everything mapped.
+    pub total_vm_bytes: u64,
     /// `mm.start_brk`.
     pub start_brk: u64,
     /// `mm.brk`.

@@ -2,7 +2,7 @@
 
 use crate::{
     settings::{Offsets, Settings},
-    site::{FdPage, FdPageKey, Process, SiteKey, Thread},
+    site::{FdPage, FdPageKey, Process, SiteCounts, SiteKey, Thread},
 };
 
 macro_rules! pod {
@@ -12,4 +12,6 @@ macro_rules! pod {
     )+};
 }
 
-pod!(FdPage, FdPageKey, Offsets, Process, Settings, SiteKey, Thread);
+pod!(
+    FdPage, FdPageKey, Offsets, Process, Settings, SiteCounts, SiteKey, Thread
+);

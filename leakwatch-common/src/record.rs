@@ -30,6 +30,8 @@ discriminants! {
         Discarded = 9,
         /// [`Faulted`].
         Faulted = 10,
+        /// [`Remapped`].
+        Remapped = 11,
     }
 }
 
@@ -123,6 +125,26 @@ pub struct AddressSpaceChanged {
     pub reserved: u32,
 }
 
+/// `mremap` succeeded. Shed when the feed is over its budget.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Remapped {
+    /// Whose.
+    pub header: Header,
+    /// First byte before.
+    pub old_addr: u64,
+    /// Bytes before.
+    pub old_len: u64,
+    /// First byte now.
+    pub new_addr: u64,
+    /// Bytes now.
+    pub new_len: u64,
+    /// Index into `SITES` of the site that asked for it.
+    pub site: u32,
+    /// Explicit padding, 0.
+    pub reserved: u32,
+}
+
 /// One of every so many first touches of a page.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -144,4 +166,5 @@ const _: () = assert!(size_of::<ProcessExited>() == 24);
 const _: () = assert!(size_of::<ThreadEnded>() == 32);
 const _: () = assert!(size_of::<FdClosed>() == 32);
 const _: () = assert!(size_of::<AddressSpaceChanged>() == 40);
+const _: () = assert!(size_of::<Remapped>() == 56);
 const _: () = assert!(size_of::<Faulted>() == 32);

@@ -95,8 +95,8 @@ pub struct Offsets {
     pub super_block_s_magic: u32,
     /// `dentry.d_name.name`
     pub dentry_name: u32,
-    /// Explicit padding, 0.
-    pub reserved: u32,
+    /// `dentry.d_parent`
+    pub dentry_parent: u32,
 }
 
 /// An [`Offsets`] member that this kernel does not have.

@@ -60,6 +60,8 @@ pub struct Process {
     pub exec_id: u32,
     /// The tgid under which its descriptors are kept: another one when it shares a table by `CLONE_FILES`.
     pub fd_table: u32,
+    /// Last program break seen; 0 before the first.
+    pub brk: u64,
     /// For each kind the site of births without a stack; [`OVERFLOW_SITE`] until there is one.
     pub default_site: [u32; 24],
 }
@@ -112,7 +114,7 @@ pub struct Thread {
 
 const _: () = assert!(size_of::<SiteKey>() == 24);
 const _: () = assert!(size_of::<SiteCounts>() == 72);
-const _: () = assert!(size_of::<Process>() == 112);
+const _: () = assert!(size_of::<Process>() == 120);
 const _: () = assert!(crate::kind::Kind::COUNT <= 24);
 const _: () = assert!(size_of::<FdPageKey>() == 8);
 const _: () = assert!(size_of::<FdSlot>() == 16);

@@ -10,5 +10,15 @@
 //!
 //! `docs/architecture.md` says who may depend on whom; `cargo xtask lint` checks it.
 
+#[cfg(feature = "kernel")]
+pub mod kernel;
+pub mod raw;
+
+pub mod aggregate;
+pub mod assemble;
+pub mod attribute;
+pub mod decode;
+pub mod detect;
+
 pub mod model;
 pub mod present;

@@ -1,3 +1,57 @@
-//! `cargo xtask VERB`.
+//! `cargo xtask VERB`: everything a developer, the README or CI runs.
 
-fn main() {}
+mod build;
+mod debian;
+mod lint;
+mod root;
+mod run;
+mod setup;
+mod test;
+mod vm;
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use xshell::Shell;
+
+/// leakwatch's developer commands
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Verb {
+    Setup(setup::Args),
+    /// Build target/release/leakwatch
+    Build,
+    Run(run::Args),
+    /// Run every test; as root, or through sudo, also those with real probes
+    Test,
+    /// Check format, clippy and architecture
+    Lint,
+    Vm(vm::Args),
+}
+
+fn main() -> ExitCode {
+    match execute(Verb::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(verb: Verb) -> Result<()> {
+    let sh = Shell::new()?;
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask has no parent directory")?;
+    sh.change_dir(repository);
+    match verb {
+        Verb::Setup(args) => setup::setup(&sh, &args),
+        Verb::Build => build::release(&sh).map(drop),
+        Verb::Run(args) => run::run(&sh, &args),
+        Verb::Test => test::test(&sh),
+        Verb::Lint => lint::lint(&sh),
+        Verb::Vm(args) => vm::vm(&sh, &args),
+    }
+}

@@ -9,6 +9,8 @@ pub struct Health {
     pub probes: Vec<ProbeHealth>,
     /// The feed from the kernel.
     pub feed: FeedHealth,
+    /// Lives of processes.
+    pub lifecycle: LifecycleHealth,
     /// Fixed-size kernel maps.
     pub maps: Vec<MapHealth>,
     /// leakwatch's own consumption.
@@ -19,12 +21,12 @@ pub struct Health {
 
 impl Health {
     /// Whether anything that the snapshot claims may be incomplete: a probe that did not attach, records lost, a map
-    /// full, levels read by the fallback. Shedding samples is normal under load and does not degrade.
+    /// full, a level that is only a lower bound. Shedding samples is normal under load and does not degrade.
     pub fn degraded(&self) -> bool {
         self.probes.iter().any(|probe| probe.state == ProbeState::Failed)
             || self.feed.dropped > 0
             || self.maps.iter().any(|map| map.full > 0)
-            || self.levels.source != LevelsSource::Iterator
+            || self.levels.fds_truncated > 0
     }
 }
 
@@ -79,6 +81,21 @@ pub struct FeedHealth {
     pub compat_skipped: u64,
     /// Reads of kernel memory that failed.
     pub read_faults: u64,
+    /// Descriptors that were taken anew on another CPU before their close was seen; sorted out, and counted.
+    pub late_closes: u64,
+    /// Closes of descriptors whose opening was not seen.
+    pub unknown_closes: u64,
+}
+
+/// Lives of processes seen in the feed since the agent attached, those included that began and ended between two ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleHealth {
+    /// Processes made.
+    pub forked: u64,
+    /// Programs started.
+    pub execed: u64,
+    /// Processes ended.
+    pub exited: u64,
 }
 
 /// One fixed-size kernel map.
@@ -112,32 +129,10 @@ pub struct AgentHealth {
 }
 
 /// How the levels were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LevelsHealth {
-    /// Which way.
-    pub source: LevelsSource,
     /// How far a resident-memory level may be off, bytes; 0 when every level is an exact sum.
     pub rss_error_bound_bytes: u64,
     /// Processes whose descriptor table is larger than the walk covers: their `fds` is a lower bound.
     pub fds_truncated: u32,
-}
-
-impl Default for LevelsHealth {
-    fn default() -> Self {
-        Self {
-            source: LevelsSource::Iterator,
-            rss_error_bound_bytes: 0,
-            fds_truncated: 0,
-        }
-    }
-}
-
-/// Where the levels come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LevelsSource {
-    /// BPF task iterator.
-    Iterator,
-    /// `/proc`, forty times slower.
-    Procfs,
 }

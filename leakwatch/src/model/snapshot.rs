@@ -62,7 +62,7 @@ pub struct ProcessRow {
     pub rss_anon_bytes: u64,
     /// Resident file-backed memory.
     pub rss_file_bytes: u64,
-    /// Resident shared memory (tmpfs, SysV, shared anonymous).
+    /// Resident shared memory (tmpfs, `SysV`, shared anonymous).
     pub rss_shmem_bytes: u64,
     /// Swapped-out memory.
     pub swap_bytes: u64,
@@ -95,7 +95,7 @@ pub struct Growth {
 }
 
 /// What the levels show and no observed birth explains: held before leakwatch attached, inherited over `fork` or
-/// `execve`, received over a socket (`SCM_RIGHTS`), opened by io_uring.
+/// `execve`, received over a socket (`SCM_RIGHTS`), opened by `io_uring`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unattributed {
     /// Open descriptors.
@@ -121,16 +121,20 @@ pub enum State {
 /// One place in a process that takes one kind of thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteRow {
-    /// `file`, `socket`, `thread`, `mapping`, ...
+    /// `file`, `socket`, `thread`, `mapping`, ...; `first_touch` for sampled page faults.
     pub kind: String,
     /// Return addresses, innermost first; empty when the stack was not taken.
     pub stack: Vec<u64>,
     /// Things taken here since the agent attached.
     pub born: u64,
-    /// Those of them that are still held; `None` for kinds whose end is not tracked by site (memory).
+    /// Those of them that are still held; `None` when that is not known.
     pub live: Option<u64>,
     /// Bytes taken here; 0 for descriptors and threads.
     pub bytes: u64,
+    /// Bytes of them still mapped; `None` when that is not known.
+    pub live_bytes: Option<u64>,
     /// Mean lifetime of what was given back, nanoseconds; `None` when nothing was.
     pub mean_lifetime_ns: Option<u64>,
+    /// Upper bound of the lifetime that 95 % of what was given back did not exceed, nanoseconds, from samples.
+    pub p95_lifetime_ns: Option<u64>,
 }

@@ -1,1 +1,15 @@
 //! Presenters: each sees one immutable [`crate::model::snapshot::Snapshot`] per tick, and nothing else.
+
+pub mod columns;
+pub mod fields;
+pub mod filter;
+pub mod metrics;
+pub mod report;
+pub mod rows;
+pub mod sort;
+pub mod summary;
+pub mod text;
+pub mod units;
+
+#[cfg(test)]
+pub(crate) mod sample;

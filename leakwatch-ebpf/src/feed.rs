@@ -1,0 +1,68 @@
+//! The ring buffer.
+
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use leakwatch_common::{
+    counter::Counter,
+    record::{Header, RecordKind},
+};
+
+use crate::{
+    budget::{self, Budget},
+    counters::count,
+    globals::setting,
+    maps::FEED,
+};
+
+/// First bytes of a record.
+#[inline(always)]
+pub(crate) fn header(kind: RecordKind, tgid: u32, time_ns: u64) -> Header {
+    Header {
+        kind: kind as u32,
+        tgid,
+        time_ns,
+    }
+}
+
+/// Sends a record that is rare enough to need no budget.
+#[inline(always)]
+pub(crate) fn send<R: 'static>(record: R) {
+    let Some(mut entry) = FEED.reserve::<R>(0) else {
+        count(Counter::FeedDropped);
+        return;
+    };
+    entry.write(record);
+    entry.submit(wakeup());
+    count(Counter::FeedRecords);
+}
+
+/// Sends a record unless this CPU has used up its samples of this second.
+#[inline(always)]
+pub(crate) fn sample<R: 'static>(now_ns: u64, record: R) {
+    if budget::take(Budget::Samples, setting!(samples_per_second), now_ns) {
+        send(record);
+    } else {
+        count(Counter::FeedShed);
+    }
+}
+
+/// As [`sample`], with a budget of its own: the reader has to know when one is missing.
+#[inline(always)]
+pub(crate) fn mapping<R: 'static>(now_ns: u64, record: R) {
+    if budget::take(Budget::Mappings, setting!(samples_per_second), now_ns) {
+        send(record);
+    } else {
+        count(Counter::FeedShed);
+        count(Counter::MappingsShed);
+    }
+}
+
+/// The agent reads once a tick; it is woken earlier only when a quarter of the buffer waits.
+#[inline(always)]
+fn wakeup() -> u64 {
+    let flag = if FEED.query(u64::from(BPF_RB_AVAIL_DATA)) > u64::from(setting!(ring_bytes) / 4) {
+        BPF_RB_FORCE_WAKEUP
+    } else {
+        BPF_RB_NO_WAKEUP
+    };
+    u64::from(flag)
+}

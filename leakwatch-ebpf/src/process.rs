@@ -1,0 +1,77 @@
+//! Processes that took something, and what is forgotten when one ends.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use leakwatch_common::{
+    counter::Counter,
+    site::{FDS_PER_PAGE, FdPageKey, Process},
+};
+
+use crate::{
+    counters::count,
+    globals::offset,
+    kernel::task::{self, Task},
+    maps::{FD_PAGES, PROCESSES},
+};
+
+/// The entry of the running process, made on its first event; `None` (counted) when the table is full.
+#[inline(always)]
+pub(crate) fn current(tgid: u32) -> Option<&'static mut Process> {
+    if let Some(process) = PROCESSES.get_ptr_mut(tgid) {
+        // SAFETY: a map value, which stays valid while a program runs; members are written by plain stores of whole words.
+        return Some(unsafe { &mut *process });
+    }
+    insert(tgid, Task::current()?.leader()?, tgid)
+}
+
+/// Makes the entry of `leader`'s process.
+#[inline(always)]
+pub(crate) fn insert(tgid: u32, leader: Task, fd_table: u32) -> Option<&'static mut Process> {
+    let process = Process {
+        start_boottime_ns: leader.start_boottime_ns()?,
+        exec_id: leader.exec_id()?,
+        fd_table,
+        brk: leader.mm().and_then(|mm| mm.read(offset!(mm_brk))).unwrap_or(0),
+        default_site: [0; 24],
+    };
+    // Another thread of the process may have been faster; then its entry stands.
+    let _ = PROCESSES.insert(tgid, process, u64::from(BPF_NOEXIST));
+    let Some(process) = PROCESSES.get_ptr_mut(tgid) else {
+        count(Counter::ProcessesFull);
+        return None;
+    };
+    // SAFETY: as above.
+    Some(unsafe { &mut *process })
+}
+
+/// Pages in one block of the walk below.
+const PAGES_PER_BLOCK: u32 = 16;
+/// 2048 blocks of 16 pages of 32 descriptors: `fs.nr_open` as it is by default. The verifier follows every iteration, so
+/// the bound is also its cost.
+const MAX_BLOCKS: u32 = 2048;
+
+/// Drops what is kept of the process `tgid` that `task` belongs to: on exit, and on exec, after which its descriptors
+/// are inherited and its sites belong to an image that is gone.
+#[inline(always)]
+pub(crate) fn forget(tgid: u32, task: Task) {
+    let Some(process) = PROCESSES.get_ptr_mut(tgid) else {
+        return;
+    };
+    // SAFETY: a map value, see `current`.
+    let owns_table = unsafe { (*process).fd_table } == tgid;
+    let slots = task.files().map_or(0, task::fd_table_slots);
+    if owns_table {
+        for block in 0..MAX_BLOCKS {
+            if block * PAGES_PER_BLOCK * FDS_PER_PAGE >= slots {
+                break;
+            }
+            for page in 0..PAGES_PER_BLOCK {
+                let key = FdPageKey {
+                    fd_table: tgid,
+                    page: block * PAGES_PER_BLOCK + page,
+                };
+                let _ = FD_PAGES.remove(key);
+            }
+        }
+    }
+    let _ = PROCESSES.remove(tgid);
+}

@@ -1,0 +1,148 @@
+//! Births and deaths, counted at their site.
+
+use core::arch::asm;
+
+use aya_ebpf::{
+    bindings::{BPF_F_FAST_STACK_CMP, BPF_F_USER_STACK, BPF_NOEXIST},
+    programs::tracing::StackIdContext,
+};
+use leakwatch_common::{
+    counter::Counter,
+    kind::Kind,
+    site::{NO_STACK, OVERFLOW_SITE, Process, SiteCounts, SiteKey},
+};
+
+use crate::{
+    budget::{self, Budget},
+    counters::count,
+    globals::setting,
+    maps::{FREE_SITES, SITE_IDS, SITES, STACKS},
+};
+
+/// Who does it, and when.
+pub(crate) struct Actor<'a, C> {
+    /// The program's context, from which the stack is taken.
+    pub(crate) ctx: &'a C,
+    /// Thread group id.
+    pub(crate) tgid: u32,
+    /// `CLOCK_MONOTONIC` nanoseconds.
+    pub(crate) now_ns: u64,
+}
+
+impl<C: StackIdContext> Actor<'_, C> {
+    /// Counts a birth of `bytes` and returns its site.
+    #[inline(always)]
+    pub(crate) fn birth(&self, process: Option<&mut Process>, kind: Kind, bytes: u64) -> u32 {
+        let site = process.map_or(OVERFLOW_SITE, |process| self.site(process, kind));
+        if let Some(counts) = SITES.get_ptr_mut(site) {
+            // SAFETY: `counts` is a map value; the adds are atomic and the store is a whole word.
+            unsafe {
+                add(&raw mut (*counts).born, 1);
+                if bytes != 0 {
+                    add(&raw mut (*counts).bytes, bytes);
+                }
+                (*counts).last_birth_ns = self.now_ns;
+            }
+        }
+        site
+    }
+
+    #[inline(always)]
+    fn site(&self, process: &mut Process, kind: Kind) -> u32 {
+        let stack = self.stack();
+        if stack == NO_STACK {
+            let site = process.default_site[kind as usize];
+            if site != OVERFLOW_SITE {
+                return site;
+            }
+        }
+        let key = SiteKey {
+            start_boottime_ns: process.start_boottime_ns,
+            exec_id: process.exec_id,
+            tgid: self.tgid,
+            kind: kind as u32,
+            stack,
+        };
+        let site = self.site_of(&key);
+        if stack == NO_STACK {
+            process.default_site[kind as usize] = site;
+        }
+        site
+    }
+
+    #[inline(always)]
+    fn stack(&self) -> i32 {
+        if !budget::take(Budget::Stacks, setting!(stacks_per_second), self.now_ns) {
+            count(Counter::StacksShed);
+            return NO_STACK;
+        }
+        let flags = u64::from(BPF_F_USER_STACK | BPF_F_FAST_STACK_CMP);
+        if let Ok(id) = self.ctx.get_stackid(&STACKS, flags) {
+            count(Counter::StacksTaken);
+            id as i32
+        } else {
+            count(Counter::StacksFailed);
+            NO_STACK
+        }
+    }
+
+    #[inline(always)]
+    fn site_of(&self, key: &SiteKey) -> u32 {
+        // SAFETY: the value is one word, copied at once.
+        if let Some(&site) = unsafe { SITE_IDS.get(key) } {
+            return site;
+        }
+        let Ok(Some(site)) = FREE_SITES.pop() else {
+            count(Counter::SitesFull);
+            return OVERFLOW_SITE;
+        };
+        if let Some(counts) = SITES.get_ptr_mut(site) {
+            let fresh = SiteCounts {
+                key: *key,
+                born: 0,
+                died: 0,
+                bytes: 0,
+                lifetime_ns: 0,
+                created_ns: self.now_ns,
+                last_birth_ns: 0,
+            };
+            // SAFETY: a map value; nobody else has this index, it was just taken off the free list.
+            unsafe { *counts = fresh };
+        }
+        if SITE_IDS.insert(key, site, u64::from(BPF_NOEXIST)).is_ok() {
+            return site;
+        }
+        // Another CPU made the same site first, or the table is full: this one was not needed.
+        if let Some(counts) = SITES.get_ptr_mut(site) {
+            // SAFETY: as above.
+            unsafe { (*counts).key.tgid = 0 };
+        }
+        let _ = FREE_SITES.push(site, 0);
+        // SAFETY: as above.
+        unsafe { SITE_IDS.get(key) }.copied().unwrap_or(OVERFLOW_SITE)
+    }
+}
+
+/// Counts a death at `site` of what lived for `lifetime_ns`.
+#[inline(always)]
+pub(crate) fn death(site: u32, lifetime_ns: u64) {
+    if let Some(counts) = SITES.get_ptr_mut(site) {
+        // SAFETY: `counts` is a map value and the adds are atomic.
+        unsafe {
+            add(&raw mut (*counts).died, 1);
+            add(&raw mut (*counts).lifetime_ns, lifetime_ns);
+        }
+    }
+}
+
+/// # Safety
+/// `total` is valid, aligned and only written atomically.
+#[inline(always)]
+unsafe fn add(total: *mut u64, amount: u64) {
+    // `AtomicU64::fetch_add` does not exist for this target, which has no compare-and-swap before 5.12. This is the one
+    // atomic instruction that every kernel knows.
+    // SAFETY: see above.
+    unsafe {
+        asm!("lock *(u64 *)({total} + 0) += {amount}", total = in(reg) total, amount = in(reg) amount, options(nostack));
+    }
+}

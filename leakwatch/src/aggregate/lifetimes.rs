@@ -1,0 +1,56 @@
+//! How long things from one site live: a histogram by powers of two.
+
+/// Lifetimes of what was given back, sampled. Bucket `n` holds lifetimes from `2^n` microseconds up to twice that; the last
+/// one everything from three days.
+#[derive(Clone, Debug)]
+pub struct Lifetimes {
+    buckets: [u32; BUCKETS],
+}
+
+const BUCKETS: usize = 38;
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self {
+            buckets: [0; BUCKETS],
+        }
+    }
+}
+
+impl Lifetimes {
+    /// Adds one.
+    pub fn add(&mut self, lifetime_ns: u64) {
+        let micros = (lifetime_ns / 1_000).max(1);
+        let bucket = (micros.ilog2() as usize).min(BUCKETS - 1);
+        self.buckets[bucket] = self.buckets[bucket].saturating_add(1);
+    }
+
+    /// Upper bound of the lifetime that `share` (0 to 1) of the sampled ones do not exceed, nanoseconds; `None` without
+    /// samples.
+    pub fn quantile_ns(&self, share: f64) -> Option<u64> {
+        let total: u64 = self.buckets.iter().map(|&count| u64::from(count)).sum();
+        let mut below = 0;
+        self.buckets.iter().enumerate().find_map(|(bucket, &count)| {
+            below += u64::from(count);
+            (count > 0 && below as f64 >= share * total as f64).then(|| (2_u64 << bucket) * 1_000)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_bound_their_share() {
+        let mut lifetimes = Lifetimes::default();
+        assert_eq!(lifetimes.quantile_ns(0.5), None);
+        for millis in 1..=100_u64 {
+            lifetimes.add(millis * 1_000_000);
+        }
+        let median = lifetimes.quantile_ns(0.5).unwrap();
+        assert!((50_000_000..=131_072_000).contains(&median), "{median}");
+        lifetimes.add(u64::MAX);
+        assert!(lifetimes.quantile_ns(1.0).unwrap() > 100_000_000_000_000);
+    }
+}

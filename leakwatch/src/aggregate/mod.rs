@@ -1,0 +1,313 @@
+//! Readings into the state of each process: what it holds, how that moved, where it was taken.
+//!
+//! Levels are the truth; sites and records add causes. Memory is bounded: per process by the windows and limits of the
+//! submodules, in all by the number of processes and [`mappings::MAX_RANGES`].
+
+pub mod first_touch;
+pub mod lifetimes;
+pub mod mappings;
+pub mod window;
+
+use std::collections::{BTreeMap, HashMap};
+
+use leakwatch_common::{
+    counter::Counter,
+    kind::Kind,
+    levels::{FileRow, TaskRow, VmaRow, flag},
+};
+
+use self::{
+    first_touch::FirstTouch,
+    lifetimes::Lifetimes,
+    mappings::Mappings,
+    window::{Amounts, Window},
+};
+use crate::{
+    decode::{Reading, Record},
+    model::identity::ProcessId,
+    raw::{Moment, SiteReading},
+};
+
+/// Open descriptors by kind, indexed by [`Kind`].
+pub type FdKinds = [u32; Kind::FD_COUNT];
+
+/// One live process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Who it is.
+    pub id: ProcessId,
+    /// Levels as last read.
+    pub row: TaskRow,
+    /// Levels of the last minute.
+    pub window: Window,
+    /// Descriptors by kind, of the last tick in which they were read.
+    pub fd_kinds: Option<FdKinds>,
+    /// Mapped anonymous memory, bytes; kept until the next walk over mappings.
+    pub mapped_anon_bytes: Option<u64>,
+    /// Page faults by stack.
+    pub first_touch: FirstTouch,
+    /// Anonymous mappings whose birth was seen.
+    pub mappings: Mappings,
+}
+
+/// Lives of processes seen in the feed, short ones that no tick saw included.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lifecycle {
+    /// Processes made.
+    pub forked: u64,
+    /// Programs started.
+    pub execed: u64,
+    /// Processes ended.
+    pub exited: u64,
+}
+
+/// Everything known about the host.
+#[derive(Debug, Default)]
+pub struct Host {
+    processes: BTreeMap<u32, Process>,
+    sites: Vec<SiteReading>,
+    /// Sites of processes or images that are gone, by index; freed when they are still here at the next tick.
+    ended_sites: HashMap<u32, u64>,
+    lifetimes: HashMap<u32, Lifetimes>,
+    counters: [u64; Counter::COUNT],
+    lifecycle: Lifecycle,
+    ranges: usize,
+}
+
+impl Host {
+    /// Takes one reading into account. Readings of one tick come in the order in which they were made.
+    pub fn apply(&mut self, moment: Moment, reading: Reading) {
+        match reading {
+            Reading::Tasks(rows) => self.tasks(moment, rows),
+            Reading::Files(rows) => self.files(&rows),
+            Reading::Vmas(rows) => self.vmas(&rows),
+            Reading::Sites(sites) => self.sites = sites,
+            Reading::Counters(counters) => self.counters(counters),
+            Reading::Records(records) => {
+                for record in records {
+                    self.record(record);
+                }
+            }
+        }
+    }
+
+    /// Live processes, in ascending order of pid.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.processes.values()
+    }
+
+    /// Sites of living and of lately ended processes.
+    pub fn sites(&self) -> &[SiteReading] {
+        &self.sites
+    }
+
+    /// Sampled lifetimes of what was given back at the site with this index.
+    pub fn lifetimes(&self, site: u32) -> Option<&Lifetimes> {
+        self.lifetimes.get(&site)
+    }
+
+    /// Total of one counter of the kernel side.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize]
+    }
+
+    /// Lives of processes.
+    pub fn lifecycle(&self) -> Lifecycle {
+        self.lifecycle
+    }
+
+    /// Whether a page fault sample of a living process refers to this stack.
+    pub fn uses_stack(&self, stack: i32) -> bool {
+        self.sites.iter().any(|site| site.counts.key.stack == stack)
+            || self
+                .processes
+                .values()
+                .any(|process| process.first_touch.refers_to(stack))
+    }
+
+    /// Indices of sites that can be freed: their process or its program image was gone at this tick and at the one before.
+    pub fn ended_sites(&mut self) -> Vec<u32> {
+        let ended: HashMap<u32, u64> = self
+            .sites
+            .iter()
+            .filter(|site| site.counts.key.tgid != 0 && !self.is_live(site))
+            .map(|site| (site.index, site.counts.created_ns))
+            .collect();
+        let twice = ended
+            .iter()
+            .filter(|(index, created)| self.ended_sites.get(index) == Some(created));
+        let freed: Vec<u32> = twice.map(|(&index, _)| index).collect();
+        for index in &freed {
+            self.lifetimes.remove(index);
+        }
+        self.ended_sites = ended;
+        freed
+    }
+
+    fn is_live(&self, site: &SiteReading) -> bool {
+        let key = site.counts.key;
+        self.processes.get(&key.tgid).is_some_and(|process| {
+            process.id.start_time_ns == key.start_boottime_ns && process.row.exec_id == key.exec_id
+        })
+    }
+
+    fn tasks(&mut self, moment: Moment, rows: Vec<TaskRow>) {
+        let mut before = std::mem::take(&mut self.processes);
+        for row in rows {
+            let id = ProcessId {
+                pid: row.tgid,
+                start_time_ns: row.start_boottime_ns,
+            };
+            // Rows of a process without its leader repeat; any of them will do.
+            if self.processes.contains_key(&row.tgid) {
+                continue;
+            }
+            let mut process = before
+                .remove(&row.tgid)
+                .filter(|process| process.id == id)
+                .unwrap_or_else(|| Process::new(id, row));
+            process.update(moment, row);
+            self.processes.insert(row.tgid, process);
+        }
+        self.ranges = self
+            .processes
+            .values()
+            .map(|process| process.mappings.len())
+            .sum();
+    }
+
+    fn files(&mut self, rows: &[FileRow]) {
+        for process in self.processes.values_mut() {
+            process.fd_kinds = Some([0; Kind::FD_COUNT]);
+        }
+        for row in rows {
+            let Some(kinds) = self
+                .processes
+                .get_mut(&row.tgid)
+                .and_then(|process| process.fd_kinds.as_mut())
+            else {
+                continue;
+            };
+            let kind = Kind::try_from(row.kind).unwrap_or(Kind::Other);
+            if let Some(count) = kinds.get_mut(kind as usize) {
+                *count += 1;
+            }
+        }
+    }
+
+    fn vmas(&mut self, rows: &[VmaRow]) {
+        let mut totals: HashMap<u32, u64> = HashMap::with_capacity(self.processes.len());
+        for row in rows {
+            *totals.entry(row.tgid).or_default() += row.len;
+        }
+        for (tgid, bytes) in totals {
+            if let Some(process) = self.processes.get_mut(&tgid) {
+                process.mapped_anon_bytes = Some(bytes);
+            }
+        }
+    }
+
+    fn counters(&mut self, counters: [u64; Counter::COUNT]) {
+        let lost = |counters: &[u64; Counter::COUNT]| {
+            counters[Counter::MappingsShed as usize] + counters[Counter::FeedDropped as usize]
+        };
+        // With a record missing no ledger of mappings can be trusted; the level stays right.
+        if lost(&counters) > lost(&self.counters) {
+            for process in self.processes.values_mut() {
+                process.mappings.forget();
+            }
+            self.ranges = 0;
+        }
+        self.counters = counters;
+    }
+
+    fn record(&mut self, record: Record) {
+        match record {
+            Record::ProcessForked(_) => self.lifecycle.forked += 1,
+            Record::ProcessExeced(execed) => {
+                self.lifecycle.execed += 1;
+                if let Some(process) = self.processes.get_mut(&execed.header.tgid) {
+                    process.mappings.forget();
+                    process.first_touch = FirstTouch::default();
+                }
+            }
+            Record::ProcessExited(_) => self.lifecycle.exited += 1,
+            Record::ThreadEnded(ended) => {
+                self.lifetime(ended.site, ended.header.time_ns.saturating_sub(ended.birth_ns));
+            }
+            Record::FdClosed(closed) => {
+                self.lifetime(closed.site, closed.header.time_ns.saturating_sub(closed.birth_ns));
+            }
+            Record::Faulted(faulted) => {
+                if let Some(process) = self.processes.get_mut(&faulted.header.tgid) {
+                    process.first_touch.add(faulted.stack);
+                }
+            }
+            Record::Mapped(change) => self.mappings(change.header.tgid, |mappings| {
+                mappings.map(change.addr, change.len, change.site);
+            }),
+            Record::Unmapped(change) => self.mappings(change.header.tgid, |mappings| {
+                mappings.unmap(change.addr, change.len);
+            }),
+            Record::Remapped(change) => self.mappings(change.header.tgid, |mappings| {
+                mappings.remap(
+                    (change.old_addr, change.old_len),
+                    (change.new_addr, change.new_len),
+                    change.site,
+                );
+            }),
+            // Neither changes which ranges are mapped by `mmap`.
+            Record::BrkSet(_) | Record::Discarded(_) => {}
+        }
+    }
+
+    fn lifetime(&mut self, site: u32, lifetime_ns: u64) {
+        self.lifetimes.entry(site).or_default().add(lifetime_ns);
+    }
+
+    fn mappings(&mut self, tgid: u32, change: impl FnOnce(&mut Mappings)) {
+        let Some(process) = self.processes.get_mut(&tgid) else {
+            return;
+        };
+        let before = process.mappings.len();
+        if before == 0 && self.ranges >= mappings::MAX_RANGES {
+            return;
+        }
+        change(&mut process.mappings);
+        self.ranges = self.ranges + process.mappings.len() - before;
+    }
+}
+
+impl Process {
+    fn new(id: ProcessId, row: TaskRow) -> Self {
+        Self {
+            id,
+            row,
+            window: Window::default(),
+            fd_kinds: None,
+            mapped_anon_bytes: None,
+            first_touch: FirstTouch::default(),
+            mappings: Mappings::default(),
+        }
+    }
+
+    fn update(&mut self, moment: Moment, row: TaskRow) {
+        self.row = row;
+        self.fd_kinds = None;
+        self.window.push(moment.monotonic_ns, self.amounts());
+    }
+
+    /// Its levels, as far as their past is kept.
+    pub fn amounts(&self) -> Amounts {
+        Amounts {
+            memory: self.row.rss_anon_bytes + self.row.swap_bytes,
+            fds: u64::from(self.row.fds),
+            threads: u64::from(self.row.threads),
+        }
+    }
+
+    /// Whether it has exited and waits to be reaped.
+    pub fn is_zombie(&self) -> bool {
+        self.row.flags & flag::ZOMBIE != 0
+    }
+}

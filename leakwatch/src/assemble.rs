@@ -1,0 +1,250 @@
+//! Puts one tick together: host state, verdicts and facts into the immutable [`Snapshot`].
+
+use std::collections::{BTreeMap, HashMap};
+
+use leakwatch_common::{
+    counter::Counter,
+    kind::Kind,
+    levels::{TaskRow, flag},
+    site::SiteCounts,
+};
+
+use crate::{
+    aggregate::{FdKinds, Host, Process, window::Amounts},
+    attribute::{Attribution, Facts, sanitize},
+    detect::growth::Growth as GrowthDetector,
+    model::{
+        health::{FeedHealth, Health, LifecycleHealth},
+        interest::Interest,
+        snapshot::{
+            Growth, ProcessRow, SCHEMA_VERSION, SITES_PER_ROW, SiteRow, Snapshot, State, Unattributed,
+        },
+    },
+    raw::{Moment, SiteReading},
+};
+
+/// What a snapshot is made of.
+pub struct Parts<'a> {
+    /// When.
+    pub moment: Moment,
+    /// Host name.
+    pub host_name: &'a str,
+    /// What is held, and where it was taken.
+    pub host: &'a Host,
+    /// Verdicts.
+    pub growth: &'a GrowthDetector,
+    /// Who.
+    pub attribution: &'a Attribution,
+    /// What somebody looks at.
+    pub interest: &'a Interest,
+    /// Return addresses of a stack.
+    pub stack: &'a dyn Fn(i32) -> Vec<u64>,
+}
+
+/// The snapshot of one tick. `health` holds what the kernel side and the agent know about themselves; what follows from the
+/// readings is filled in here.
+pub fn snapshot(parts: &Parts<'_>, facts: &mut dyn Facts, health: Health) -> Snapshot {
+    let mut sites: HashMap<u32, Vec<&SiteReading>> = HashMap::new();
+    for site in parts.host.sites() {
+        sites.entry(site.counts.key.tgid).or_default().push(site);
+    }
+    let processes = parts.host.processes().map(|process| {
+        let sites = sites.get(&process.id.pid).map_or(&[][..], Vec::as_slice);
+        row(parts, facts, process, sites)
+    });
+    Snapshot {
+        processes: processes.collect(),
+        schema_version: SCHEMA_VERSION,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: parts.host_name.to_owned(),
+        time_unix_ms: parts.moment.unix_ms,
+        uptime_ns: parts.moment.boottime_ns,
+        health: self::health(parts.host, health),
+    }
+}
+
+fn row(parts: &Parts<'_>, facts: &mut dyn Facts, process: &Process, sites: &[&SiteReading]) -> ProcessRow {
+    let levels = &process.row;
+    let known = parts.attribution.of(&process.id);
+    let wanted = parts.interest.wants_fd_kinds(process.id.pid);
+    let of_image = |site: &&&SiteReading| {
+        let key = site.counts.key;
+        key.start_boottime_ns == process.id.start_time_ns && key.exec_id == levels.exec_id
+    };
+    let sites: Vec<&SiteReading> = sites.iter().filter(of_image).copied().collect();
+    ProcessRow {
+        id: process.id,
+        parent_pid: levels.parent_tgid,
+        name: name(&levels.comm),
+        user: facts.user(levels.euid),
+        exe: known.exe,
+        cmdline: known.cmdline,
+        runtime: known.runtime.map(str::to_owned),
+        container_id: known.container_id,
+        threads: levels.threads,
+        fds: levels.fds,
+        fd_limit: (levels.nofile_soft != u64::MAX).then_some(levels.nofile_soft),
+        fd_kinds: process.fd_kinds.filter(|_| wanted).map(|kinds| by_name(&kinds)),
+        rss_anon_bytes: levels.rss_anon_bytes,
+        rss_file_bytes: levels.rss_file_bytes,
+        rss_shmem_bytes: levels.rss_shmem_bytes,
+        swap_bytes: levels.swap_bytes,
+        mapped_anon_bytes: process.mapped_anon_bytes,
+        maps: levels.map_count,
+        growth: Growth {
+            memory_bytes_per_second: process.window.slope(Amounts::memory),
+            fds_per_second: process.window.slope(Amounts::fds),
+            threads_per_second: process.window.slope(Amounts::threads),
+        },
+        unattributed: unattributed(levels, &sites),
+        state: if process.is_zombie() {
+            State::Zombie
+        } else {
+            parts.growth.state(&process.id)
+        },
+        sites: if wanted {
+            site_rows(parts, process, &sites)
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+fn name(comm: &[u8]) -> String {
+    sanitize::text(comm.split(|&byte| byte == 0).next().unwrap_or_default())
+}
+
+/// Every kind that a descriptor can be; `duplicate` is how one is born, never what it is.
+fn by_name(kinds: &FdKinds) -> BTreeMap<String, u32> {
+    let named = Kind::ALL
+        .iter()
+        .zip(kinds)
+        .filter(|(kind, _)| **kind != Kind::Duplicate);
+    named
+        .map(|(kind, &count)| (kind.name().to_owned(), count))
+        .collect()
+}
+
+fn live(counts: &SiteCounts) -> u64 {
+    counts.born.saturating_sub(counts.died)
+}
+
+/// Sites and levels are read one after the other: while a process is busy the difference may be a moment off, never negative.
+fn unattributed(levels: &TaskRow, sites: &[&SiteReading]) -> Unattributed {
+    let live_of = |is: fn(Kind) -> bool| {
+        let sites = sites
+            .iter()
+            .filter(|site| Kind::try_from(site.counts.key.kind).is_ok_and(is));
+        u32::try_from(sites.map(|site| live(&site.counts)).sum::<u64>()).unwrap_or(u32::MAX)
+    };
+    Unattributed {
+        fds: levels.fds.saturating_sub(live_of(Kind::is_fd)),
+        threads: levels
+            .threads
+            .saturating_sub(1)
+            .saturating_sub(live_of(|kind| kind == Kind::Thread)),
+    }
+}
+
+fn site_rows(parts: &Parts<'_>, process: &Process, sites: &[&SiteReading]) -> Vec<SiteRow> {
+    let mapped = process.mappings.by_site();
+    let mut rows: Vec<SiteRow> = sites
+        .iter()
+        .filter_map(|site| site_row(parts, site, mapped.get(&site.index).copied()))
+        .collect();
+    rows.extend(
+        process
+            .first_touch
+            .samples()
+            .iter()
+            .map(|&(stack, samples)| SiteRow {
+                kind: "first_touch".to_owned(),
+                stack: (parts.stack)(stack),
+                born: samples,
+                live: None,
+                bytes: 0,
+                live_bytes: None,
+                mean_lifetime_ns: None,
+                p95_lifetime_ns: None,
+            }),
+    );
+    rows.sort_by_key(|row| std::cmp::Reverse((row.live, row.live_bytes, row.born)));
+    rows.truncate(SITES_PER_ROW);
+    rows
+}
+
+fn site_row(parts: &Parts<'_>, site: &SiteReading, mapped: Option<(u64, u64)>) -> Option<SiteRow> {
+    let counts = &site.counts;
+    let kind = Kind::try_from(counts.key.kind).ok()?;
+    let counted = kind.is_fd() || kind == Kind::Thread;
+    Some(SiteRow {
+        kind: kind.name().to_owned(),
+        stack: (parts.stack)(counts.key.stack),
+        born: counts.born,
+        live: if counted {
+            Some(live(counts))
+        } else {
+            mapped.map(|(count, _)| count)
+        },
+        bytes: counts.bytes,
+        live_bytes: mapped.map(|(_, bytes)| bytes),
+        mean_lifetime_ns: counts.lifetime_ns.checked_div(counts.died),
+        p95_lifetime_ns: parts
+            .host
+            .lifetimes(site.index)
+            .and_then(|lifetimes| lifetimes.quantile_ns(0.95)),
+    })
+}
+
+fn health(host: &Host, mut health: Health) -> Health {
+    health.feed = FeedHealth {
+        records: host.counter(Counter::FeedRecords),
+        dropped: host.counter(Counter::FeedDropped),
+        shed: host.counter(Counter::FeedShed),
+        undecodable: health.feed.undecodable,
+        stacks_taken: host.counter(Counter::StacksTaken),
+        stacks_shed: host.counter(Counter::StacksShed),
+        stacks_failed: host.counter(Counter::StacksFailed),
+        compat_skipped: host.counter(Counter::CompatSkipped),
+        read_faults: host.counter(Counter::ReadFaults),
+        late_closes: host.counter(Counter::LateCloses),
+        unknown_closes: host.counter(Counter::UnknownCloses),
+    };
+    let lifecycle = host.lifecycle();
+    health.lifecycle = LifecycleHealth {
+        forked: lifecycle.forked,
+        execed: lifecycle.execed,
+        exited: lifecycle.exited,
+    };
+    for map in &mut health.maps {
+        map.full = match map.name.as_str() {
+            "SITES" => host.counter(Counter::SitesFull),
+            "FD_PAGES" => host.counter(Counter::FdPagesFull),
+            "THREADS" => host.counter(Counter::ThreadsFull),
+            "PROCESSES" => host.counter(Counter::ProcessesFull),
+            "FEED" => host.counter(Counter::FeedDropped),
+            _ => 0,
+        };
+    }
+    let approximate = |process: &Process| process.row.flags & flag::RSS_EXACT == 0 && !process.is_zombie();
+    if !host.processes().any(approximate) {
+        health.levels.rss_error_bound_bytes = 0;
+    }
+    let truncated = host
+        .processes()
+        .filter(|process| process.row.flags & flag::FDS_TRUNCATED != 0);
+    health.levels.fds_truncated = u32::try_from(truncated.count()).unwrap_or(u32::MAX);
+    health
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_end_at_their_nul_and_are_safe() {
+        assert_eq!(name(b"bash\0\0\0\0"), "bash");
+        assert_eq!(name(b"\x1b[2J\0"), "\u{fffd}[2J");
+        assert_eq!(name(b"sixteen-bytes-xx"), "sixteen-bytes-xx");
+    }
+}

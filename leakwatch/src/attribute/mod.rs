@@ -1,0 +1,88 @@
+//! Who is behind a process: executable, command line, user, container, runtime.
+//!
+//! Facts are read once per program image, not once per tick: when a process is first seen, after an `execve`, when it
+//! changes its cgroup, and once more when it is a few seconds old, because a runtime maps its library only while it starts.
+//! They come through [`Facts`], so that this stage runs on recorded facts as well.
+
+pub mod container;
+pub mod runtime;
+pub mod sanitize;
+pub mod source;
+pub mod users;
+
+use std::collections::HashMap;
+
+use crate::{aggregate::Process, model::identity::ProcessId, raw::Moment};
+
+/// A process is read again at this age, nanoseconds.
+const SETTLED_NS: u64 = 5_000_000_000;
+
+/// What the host knows about a process beyond the levels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessFacts {
+    /// Path of the executable.
+    pub exe: Option<String>,
+    /// Arguments, joined by spaces.
+    pub cmdline: Option<String>,
+    /// Container id.
+    pub container_id: Option<String>,
+    /// Language runtime.
+    pub runtime: Option<&'static str>,
+}
+
+/// Where facts come from.
+pub trait Facts {
+    /// Facts about a live process; all absent when it is gone or may not be read.
+    fn process(&mut self, pid: u32) -> ProcessFacts;
+    /// Name of a user, or the digits of its id.
+    fn user(&mut self, uid: u32) -> String;
+}
+
+/// Facts of the processes that are alive.
+#[derive(Debug, Default)]
+pub struct Attribution {
+    known: HashMap<ProcessId, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    facts: ProcessFacts,
+    exec_id: u32,
+    cgroup_id: u64,
+    settled: bool,
+}
+
+impl Attribution {
+    /// Reads what is not known yet, and forgets processes that are not among these.
+    pub fn update<'a>(
+        &mut self,
+        moment: Moment,
+        processes: impl Iterator<Item = &'a Process>,
+        source: &mut dyn Facts,
+    ) {
+        let mut before = std::mem::take(&mut self.known);
+        for process in processes {
+            let old_enough = moment.boottime_ns.saturating_sub(process.id.start_time_ns) >= SETTLED_NS;
+            let known = before.remove(&process.id).filter(|known| {
+                known.exec_id == process.row.exec_id
+                    && known.cgroup_id == process.row.cgroup_id
+                    && (known.settled || !old_enough)
+            });
+            let known = known.unwrap_or_else(|| Known {
+                facts: source.process(process.id.pid),
+                exec_id: process.row.exec_id,
+                cgroup_id: process.row.cgroup_id,
+                settled: old_enough,
+            });
+            self.known.insert(process.id, known);
+        }
+    }
+
+    /// Facts about a process.
+    pub fn of(&self, id: &ProcessId) -> ProcessFacts {
+        self.known
+            .get(id)
+            .map(|known| known.facts.clone())
+            .unwrap_or_default()
+    }
+}

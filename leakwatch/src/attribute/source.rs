@@ -1,0 +1,126 @@
+//! Facts from `/proc`: the one part of this stage that does I/O.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+};
+
+use memmap2::Mmap;
+use object::{Object as _, read::elf::ElfFile64};
+
+use super::{
+    Facts, ProcessFacts, container,
+    runtime::{self, Evidence},
+    sanitize, users,
+};
+
+/// Longest command line that is kept, bytes.
+const MAX_CMDLINE: usize = 4096;
+/// Executables of which it is remembered whether they are Go; then the memory starts afresh.
+const MAX_EXECUTABLES: usize = 4096;
+
+/// Reads `/proc`.
+#[derive(Debug, Default)]
+pub struct Procfs {
+    users: Option<HashMap<u32, String>>,
+    /// By device and inode.
+    go_executables: HashMap<(u64, u64), bool>,
+}
+
+impl Facts for Procfs {
+    fn process(&mut self, pid: u32) -> ProcessFacts {
+        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let exe = exe.map(|path| sanitize::text(path.as_os_str().as_bytes()));
+        let cmdline = fs::read(format!("/proc/{pid}/cmdline"))
+            .ok()
+            .filter(|cmdline| !cmdline.is_empty());
+        let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+        let exe_name = exe
+            .as_deref()
+            .and_then(|exe| exe.rsplit('/').next())
+            .unwrap_or("");
+        ProcessFacts {
+            runtime: runtime::name(&Evidence {
+                exe_name: exe_name.trim_end_matches(" (deleted)"),
+                maps: &String::from_utf8_lossy(&maps),
+                go_build_info: self.is_go(pid).unwrap_or(false),
+            }),
+            container_id: container::id(&cgroup).map(str::to_owned),
+            cmdline: cmdline.map(|cmdline| arguments(&cmdline)),
+            exe,
+        }
+    }
+
+    fn user(&mut self, uid: u32) -> String {
+        let users = self
+            .users
+            .get_or_insert_with(|| users::parse(&fs::read_to_string("/etc/passwd").unwrap_or_default()));
+        users.get(&uid).cloned().unwrap_or_else(|| uid.to_string())
+    }
+}
+
+impl Procfs {
+    /// Reads the user database again when it is next asked for.
+    pub fn forget_users(&mut self) {
+        self.users = None;
+    }
+
+    fn is_go(&mut self, pid: u32) -> Option<bool> {
+        // The link itself: it opens the very file, whatever mount namespace its path is in, or even if it was deleted.
+        let file = File::open(format!("/proc/{pid}/exe")).ok()?;
+        let metadata = file.metadata().ok()?;
+        let key = (metadata.dev(), metadata.ino());
+        if let Some(&known) = self.go_executables.get(&key) {
+            return Some(known);
+        }
+        if self.go_executables.len() == MAX_EXECUTABLES {
+            self.go_executables.clear();
+        }
+        let is_go = has_go_build_info(&file).unwrap_or(false);
+        self.go_executables.insert(key, is_go);
+        Some(is_go)
+    }
+}
+
+fn has_go_build_info(file: &File) -> Option<bool> {
+    // SAFETY: mapped read-only and privately. If the file is truncated meanwhile a read may raise SIGBUS; the kernel refuses
+    // to write to or truncate the executable of a running process (ETXTBSY), and this is one.
+    let data = unsafe { Mmap::map(file) }.ok()?;
+    let elf = ElfFile64::<object::Endianness>::parse(&*data).ok()?;
+    Some(elf.section_by_name(".go.buildinfo").is_some())
+}
+
+fn arguments(cmdline: &[u8]) -> String {
+    let cmdline = &cmdline[..cmdline.len().min(MAX_CMDLINE)];
+    let cmdline = cmdline.strip_suffix(b"\0").unwrap_or(cmdline);
+    let spaced: Vec<u8> = cmdline
+        .iter()
+        .map(|&byte| if byte == 0 { b' ' } else { byte })
+        .collect();
+    sanitize::text(&spaced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Facts as _, Procfs, arguments};
+
+    #[test]
+    fn this_process_is_found() {
+        let facts = Procfs::default().process(std::process::id());
+        assert_eq!(
+            facts.exe,
+            std::env::current_exe().ok().map(|exe| exe.display().to_string())
+        );
+        assert_eq!(facts.runtime, None);
+        assert!(facts.cmdline.is_some());
+    }
+
+    #[test]
+    fn arguments_are_joined_and_safe() {
+        assert_eq!(arguments(b"a\0b c\0"), "a b c");
+        assert_eq!(arguments(b"a\0\x1b[31m\0"), "a \u{fffd}[31m");
+        assert_eq!(arguments(b""), "");
+    }
+}

@@ -1,0 +1,250 @@
+//! Bytes from the kernel into typed readings. Total: whatever the bytes, an answer and never a panic.
+
+use bytemuck::{AnyBitPattern, pod_read_unaligned};
+use leakwatch_common::{
+    UnknownDiscriminant,
+    counter::Counter,
+    levels::{FileRow, TaskRow, VmaRow},
+    record::{
+        AddressSpaceChanged, Faulted, FdClosed, Header, ProcessExeced, ProcessExited, ProcessForked,
+        RecordKind, Remapped, ThreadEnded,
+    },
+};
+use thiserror::Error;
+
+use crate::raw::{RawBatch, SiteReading, Source};
+
+/// Bytes that are not what their source should give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// The batch ends inside a row or a record.
+    #[error("{left} bytes left over, where a {what} takes {size}")]
+    CutShort {
+        /// What was expected.
+        what: &'static str,
+        /// Bytes it takes.
+        size: usize,
+        /// Bytes there were.
+        left: usize,
+    },
+    /// A record of a kind this version does not know; what follows it cannot be found.
+    #[error("unknown kind of record {0}")]
+    UnknownRecord(u32),
+}
+
+impl From<UnknownDiscriminant> for DecodeError {
+    fn from(UnknownDiscriminant(value): UnknownDiscriminant) -> Self {
+        Self::UnknownRecord(value)
+    }
+}
+
+/// One typed batch.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// Levels of every process.
+    Tasks(Vec<TaskRow>),
+    /// Every open descriptor.
+    Files(Vec<FileRow>),
+    /// Every anonymous mapping.
+    Vmas(Vec<VmaRow>),
+    /// Every site in use.
+    Sites(Vec<SiteReading>),
+    /// What happened, oldest first per CPU.
+    Records(Vec<Record>),
+    /// Totals by [`Counter`].
+    Counters([u64; Counter::COUNT]),
+}
+
+/// One record of the ring buffer.
+#[derive(Clone, Copy, Debug)]
+pub enum Record {
+    /// A process was made.
+    ProcessForked(ProcessForked),
+    /// A process runs a new program.
+    ProcessExeced(ProcessExeced),
+    /// A process ended.
+    ProcessExited(ProcessExited),
+    /// A thread ended.
+    ThreadEnded(ThreadEnded),
+    /// A descriptor was closed.
+    FdClosed(FdClosed),
+    /// Anonymous memory appeared.
+    Mapped(AddressSpaceChanged),
+    /// Memory disappeared.
+    Unmapped(AddressSpaceChanged),
+    /// The program break moved.
+    BrkSet(AddressSpaceChanged),
+    /// Contents were given back.
+    Discarded(AddressSpaceChanged),
+    /// A page was touched.
+    Faulted(Faulted),
+    /// A mapping moved or changed its size.
+    Remapped(Remapped),
+}
+
+/// Decodes one batch. An error comes with what was decoded before it.
+pub fn decode(batch: &RawBatch) -> (Reading, Option<DecodeError>) {
+    let bytes = &batch.bytes;
+    match batch.source {
+        Source::Tasks => with(Reading::Tasks, rows(bytes, "process row")),
+        Source::Files => with(Reading::Files, rows(bytes, "descriptor row")),
+        Source::Vmas => with(Reading::Vmas, rows(bytes, "mapping row")),
+        Source::Sites => with(Reading::Sites, rows(bytes, "site")),
+        Source::Records => with(Reading::Records, records(bytes)),
+        Source::Counters => {
+            let (totals, error) = rows::<u64>(bytes, "counter");
+            let mut counters = [0; Counter::COUNT];
+            for (counter, total) in counters.iter_mut().zip(totals) {
+                *counter = total;
+            }
+            (Reading::Counters(counters), error)
+        }
+    }
+}
+
+fn with<T>(
+    reading: impl FnOnce(T) -> Reading,
+    (decoded, error): (T, Option<DecodeError>),
+) -> (Reading, Option<DecodeError>) {
+    (reading(decoded), error)
+}
+
+fn rows<T: AnyBitPattern>(bytes: &[u8], what: &'static str) -> (Vec<T>, Option<DecodeError>) {
+    let size = size_of::<T>();
+    let chunks = bytes.chunks_exact(size);
+    let left = chunks.remainder().len();
+    let error = (left != 0).then_some(DecodeError::CutShort { what, size, left });
+    (chunks.map(pod_read_unaligned).collect(), error)
+}
+
+fn records(mut bytes: &[u8]) -> (Vec<Record>, Option<DecodeError>) {
+    let mut records = Vec::new();
+    while !bytes.is_empty() {
+        match record(&mut bytes) {
+            Ok(record) => records.push(record),
+            Err(error) => return (records, Some(error)),
+        }
+    }
+    (records, None)
+}
+
+fn record(bytes: &mut &[u8]) -> Result<Record, DecodeError> {
+    let mut peek = *bytes;
+    let header: Header = take(&mut peek)?;
+    Ok(match RecordKind::try_from(header.kind)? {
+        RecordKind::ProcessForked => Record::ProcessForked(take(bytes)?),
+        RecordKind::ProcessExeced => Record::ProcessExeced(take(bytes)?),
+        RecordKind::ProcessExited => Record::ProcessExited(take(bytes)?),
+        RecordKind::ThreadEnded => Record::ThreadEnded(take(bytes)?),
+        RecordKind::FdClosed => Record::FdClosed(take(bytes)?),
+        RecordKind::Mapped => Record::Mapped(take(bytes)?),
+        RecordKind::Unmapped => Record::Unmapped(take(bytes)?),
+        RecordKind::BrkSet => Record::BrkSet(take(bytes)?),
+        RecordKind::Discarded => Record::Discarded(take(bytes)?),
+        RecordKind::Faulted => Record::Faulted(take(bytes)?),
+        RecordKind::Remapped => Record::Remapped(take(bytes)?),
+    })
+}
+
+fn take<T: AnyBitPattern>(bytes: &mut &[u8]) -> Result<T, DecodeError> {
+    let size = size_of::<T>();
+    let Some((head, rest)) = bytes.split_at_checked(size) else {
+        return Err(DecodeError::CutShort {
+            what: "record",
+            size,
+            left: bytes.len(),
+        });
+    };
+    *bytes = rest;
+    Ok(pod_read_unaligned(head))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    fn batch(source: Source, bytes: &[u8]) -> RawBatch {
+        RawBatch {
+            source,
+            bytes: Bytes::copy_from_slice(bytes),
+        }
+    }
+
+    #[test]
+    fn records_of_different_sizes_follow_each_other() {
+        let exited = ProcessExited {
+            header: Header {
+                kind: RecordKind::ProcessExited as u32,
+                tgid: 7,
+                time_ns: 1,
+            },
+            start_boottime_ns: 3,
+        };
+        let faulted = Faulted {
+            header: Header {
+                kind: RecordKind::Faulted as u32,
+                tgid: 8,
+                time_ns: 2,
+            },
+            addr: 4096,
+            stack: -1,
+            reserved: 0,
+        };
+        let bytes = [bytemuck::bytes_of(&exited), bytemuck::bytes_of(&faulted)].concat();
+        let (Reading::Records(records), None) = decode(&batch(Source::Records, &bytes)) else {
+            panic!("does not decode")
+        };
+        assert!(matches!(
+            records[0],
+            Record::ProcessExited(ProcessExited {
+                start_boottime_ns: 3,
+                ..
+            })
+        ));
+        assert!(matches!(
+            records[1],
+            Record::Faulted(Faulted {
+                addr: 4096,
+                stack: -1,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn what_precedes_a_cut_is_kept() {
+        let exited = ProcessExited {
+            header: Header {
+                kind: RecordKind::ProcessExited as u32,
+                tgid: 7,
+                time_ns: 1,
+            },
+            start_boottime_ns: 3,
+        };
+        let bytes = [bytemuck::bytes_of(&exited), &bytemuck::bytes_of(&exited)[..20]].concat();
+        let (Reading::Records(records), error) = decode(&batch(Source::Records, &bytes)) else {
+            panic!()
+        };
+        assert_eq!(records.len(), 1);
+        assert_eq!(
+            error,
+            Some(DecodeError::CutShort {
+                what: "record",
+                size: 24,
+                left: 20
+            })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_get_an_answer(bytes: Vec<u8>, source in any::<u8>()) {
+            let sources =
+                [Source::Tasks, Source::Files, Source::Vmas, Source::Sites, Source::Records, Source::Counters];
+            decode(&batch(sources[usize::from(source) % sources.len()], &bytes));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Histories into verdicts. One detector, one file; no clock, no I/O.
+
+pub mod growth;

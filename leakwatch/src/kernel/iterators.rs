@@ -1,0 +1,200 @@
+//! Reads the BPF iterators: the levels.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    time::{Duration, Instant},
+};
+
+use aya::{Ebpf, programs::Iter};
+use bytes::Bytes;
+use leakwatch_common::levels::{TaskRow, VmaRow};
+use log::warn;
+
+use super::error::KernelError;
+use crate::{
+    model::health::{ProbeHealth, ProbeState},
+    raw::{RawBatch, Source},
+};
+
+/// A walk over all mappings that took `t` is not repeated for `WALK_PAUSE * t`: at most half a percent of a core.
+const WALK_PAUSE: u32 = 200;
+
+pub(super) struct Iterators {
+    vmas_from_procfs: bool,
+    vmas_due: Option<Instant>,
+    /// Processes at the last tick, for the walk over `/proc`.
+    tgids: Vec<u32>,
+    largest: usize,
+}
+
+impl Iterators {
+    pub(super) fn new(probes: &[ProbeHealth]) -> Self {
+        let fallback = |name| {
+            probes
+                .iter()
+                .any(|probe: &ProbeHealth| probe.name == name && probe.state != ProbeState::Attached)
+        };
+        Self {
+            vmas_from_procfs: fallback("vmas"),
+            vmas_due: None,
+            tgids: Vec::new(),
+            largest: 0,
+        }
+    }
+
+    /// Every process.
+    pub(super) fn tasks(&mut self, ebpf: &mut Ebpf) -> Result<RawBatch, KernelError> {
+        let mut bytes = Vec::with_capacity(self.largest + self.largest / 8);
+        read(ebpf, "tasks", &mut bytes).map_err(|source| KernelError::Iterator {
+            program: "tasks",
+            source,
+        })?;
+        self.largest = self.largest.max(bytes.len());
+        if self.vmas_from_procfs {
+            self.tgids = bytes
+                .chunks_exact(size_of::<TaskRow>())
+                .map(|row| bytemuck::pod_read_unaligned::<TaskRow>(row).tgid)
+                .collect();
+        }
+        Ok(RawBatch {
+            source: Source::Tasks,
+            bytes: Bytes::from(bytes),
+        })
+    }
+
+    /// Every open descriptor; `None` when that failed, which shows as unknown kinds.
+    pub(super) fn files(&mut self, ebpf: &mut Ebpf) -> Option<RawBatch> {
+        let mut bytes = Vec::new();
+        match read(ebpf, "files", &mut bytes) {
+            Ok(()) => Some(RawBatch {
+                source: Source::Files,
+                bytes: Bytes::from(bytes),
+            }),
+            Err(error) => {
+                warn!("descriptors by kind could not be read: {error}");
+                None
+            }
+        }
+    }
+
+    /// Every anonymous mapping, when it is time for that.
+    pub(super) fn vmas(&mut self, ebpf: &mut Ebpf) -> Option<RawBatch> {
+        let started = Instant::now();
+        if self.vmas_due.is_some_and(|due| started < due) {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        if self.vmas_from_procfs {
+            for &tgid in &self.tgids {
+                anonymous_mappings(tgid, &mut bytes);
+            }
+        } else if let Err(error) = read(ebpf, "vmas", &mut bytes) {
+            warn!("mappings could not be read: {error}");
+            return None;
+        }
+        let took = started.elapsed().max(Duration::from_micros(100));
+        self.vmas_due = Some(Instant::now() + took * WALK_PAUSE);
+        Some(RawBatch {
+            source: Source::Vmas,
+            bytes: Bytes::from(bytes),
+        })
+    }
+}
+
+fn read(ebpf: &mut Ebpf, program: &'static str, into: &mut Vec<u8>) -> io::Result<()> {
+    let mut file = open(ebpf, program).map_err(io::Error::other)?;
+    let mut chunk = [0; 32 * 1024];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(len) => into.extend_from_slice(&chunk[..len]),
+            // The kernel shows at most a million elements in one read (kernel/bpf/bpf_iter.c) and goes on in the next.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A fresh reader: an iterator cannot be rewound.
+fn open(ebpf: &mut Ebpf, program: &'static str) -> Result<File, KernelError> {
+    let call = |source| KernelError::ProgramCall { program, source };
+    let iterator: &mut Iter = ebpf
+        .program_mut(program)
+        .ok_or(KernelError::Program(program))?
+        .try_into()
+        .map_err(|_| KernelError::Program(program))?;
+    let link = iterator.attach().map_err(call)?;
+    let link = iterator.take_link(link).map_err(call)?;
+    link.into_file().map_err(|source| KernelError::Io {
+        what: "open of an iterator",
+        source: io::Error::other(source),
+    })
+}
+
+/// What `iter/task_vma` would write, from `/proc/PID/maps`; nothing for a process that is gone.
+fn anonymous_mappings(tgid: u32, into: &mut Vec<u8>) {
+    let Ok(maps) = fs::read(format!("/proc/{tgid}/maps")) else {
+        return;
+    };
+    for line in maps.split(|&byte| byte == b'\n') {
+        if let Some(len) = anonymous_len(line) {
+            into.extend_from_slice(bytemuck::bytes_of(&VmaRow {
+                len,
+                tgid,
+                reserved: 0,
+            }));
+        }
+    }
+}
+
+/// Length of an anonymous mapping; `None` for any other line. Special mappings have a name in brackets but are neither
+/// heap nor stack nor named by `PR_SET_VMA`.
+fn anonymous_len(line: &[u8]) -> Option<u64> {
+    let line = str::from_utf8(line).ok()?;
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let inode = fields.nth(3)?;
+    let name = fields.next().unwrap_or("");
+    if inode != "0"
+        || !(name.is_empty() || name == "[heap]" || name == "[stack]" || name.starts_with("[anon"))
+    {
+        return None;
+    }
+    Some(u64::from_str_radix(end, 16).ok()? - u64::from_str_radix(start, 16).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::anonymous_len;
+
+    #[test]
+    fn only_anonymous_lines_count() {
+        let len = |line: &str| anonymous_len(line.as_bytes());
+        assert_eq!(
+            len("7f0000000000-7f0000002000 rw-p 00000000 00:00 0 "),
+            Some(0x2000)
+        );
+        assert_eq!(
+            len("55d0-55e0 rw-p 00000000 00:00 0                 [heap]"),
+            Some(0x10)
+        );
+        assert_eq!(
+            len("1000-3000 ---p 00000000 00:00 0  [anon: glibc: arena]"),
+            Some(0x2000)
+        );
+        assert_eq!(
+            len("7fff0000-7fff2000 r-xp 00000000 00:00 0                  [vdso]"),
+            None
+        );
+        assert_eq!(
+            len("1000-3000 rw-s 00000000 00:01 4096  /dev/zero (deleted)"),
+            None
+        );
+        assert_eq!(len(""), None);
+    }
+}

@@ -1,0 +1,222 @@
+//! Loads the object and attaches each probe of the catalogue.
+
+use std::fs;
+
+use aya::{
+    Btf, Ebpf, EbpfLoader, Pod,
+    programs::{
+        BtfTracePoint, Iter, PerfEvent, ProgramError,
+        perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
+    },
+    util::{nr_cpus, online_cpus},
+};
+use leakwatch_common::settings::{Offsets, Settings};
+use log::debug;
+
+use super::{
+    btf::KernelTypes,
+    catalog::{Hook, PROBES, Probe},
+    error::{BTF_PATH, KernelError},
+    offsets,
+};
+use crate::model::health::{ProbeHealth, ProbeState};
+
+/// The programs, compiled by build.rs, aligned as an ELF reader wants it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/leakwatch-ebpf"));
+
+/// How the probes are to behave.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// Size of the ring buffer, bytes; a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Stacks taken per CPU and second.
+    pub stacks_per_second: u32,
+    /// Records that may be shed, per CPU and second.
+    pub samples_per_second: u32,
+    /// One page fault of so many is sampled.
+    pub fault_period: u64,
+}
+
+impl Default for LoadOptions {
+    /// The budget of docs/overhead.md.
+    fn default() -> Self {
+        Self {
+            ring_bytes: 1 << 20,
+            stacks_per_second: 100,
+            samples_per_second: 2_000,
+            fault_period: 256,
+        }
+    }
+}
+
+/// An object whose maps exist and whose probes were tried.
+pub(super) struct Loaded {
+    pub(super) ebpf: Ebpf,
+    pub(super) probes: Vec<ProbeHealth>,
+}
+
+pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
+    let mut loaded = prepare(options)?;
+    for (probe, health) in PROBES.iter().zip(&loaded.probes) {
+        if probe.required && health.state == ProbeState::Failed {
+            return Err(KernelError::RequiredProbe {
+                program: probe.program,
+                hook: health.hook.clone(),
+                reason: health.reason.clone().unwrap_or_default(),
+            });
+        }
+    }
+    if log::log_enabled!(log::Level::Debug) {
+        forward_probe_log(&mut loaded.ebpf);
+    }
+    Ok(loaded)
+}
+
+/// Loads and attaches every probe, required or not, and says how each fared. Everything is detached again on return.
+///
+/// # Errors
+/// When not even the maps could be made.
+pub fn probe_each(options: &LoadOptions) -> Result<Vec<ProbeHealth>, KernelError> {
+    prepare(options).map(|loaded| loaded.probes)
+}
+
+fn prepare(options: &LoadOptions) -> Result<Loaded, KernelError> {
+    let data = fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;
+    let offsets = offsets::look_up(&KernelTypes::parse(&data)?)?;
+    drop(data);
+    let btf = Btf::from_sys_fs()?;
+    let settings = Settings {
+        stacks_per_second: options.stacks_per_second,
+        samples_per_second: options.samples_per_second,
+        ring_bytes: options.ring_bytes,
+        possible_cpus: nr_cpus().map_or(1, |cpus| u32::try_from(cpus).unwrap_or(u32::MAX)),
+        agent_tgid: std::process::id(),
+        page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
+    };
+    let mut ebpf = create_maps(options, &btf, &offsets, &settings)?;
+    let probes = PROBES
+        .iter()
+        .map(|probe| try_probe(&mut ebpf, &btf, options, probe))
+        .collect();
+    Ok(Loaded { ebpf, probes })
+}
+
+fn create_maps(
+    options: &LoadOptions,
+    btf: &Btf,
+    offsets: &Offsets,
+    settings: &Settings,
+) -> Result<Ebpf, KernelError> {
+    // aya-log's own scale: 0 is off, 4 is debug. The verifier removes what is off.
+    let log_level: u8 = if log::log_enabled!(log::Level::Debug) {
+        4
+    } else {
+        0
+    };
+    EbpfLoader::new()
+        .btf(Some(btf))
+        .override_global("OFFSETS", global(offsets), true)
+        .override_global("SETTINGS", global(settings), true)
+        .override_global(aya_log::LEVEL, &log_level, false)
+        .map_max_entries("FEED", options.ring_bytes)
+        .load(OBJECT)
+        .map_err(KernelError::Load)
+}
+
+fn global<T: Pod>(value: &T) -> &T {
+    value
+}
+
+fn try_probe(ebpf: &mut Ebpf, btf: &Btf, options: &LoadOptions, probe: &Probe) -> ProbeHealth {
+    let (state, reason) = match attach(ebpf, btf, options, probe) {
+        Ok(()) => (ProbeState::Attached, None),
+        Err(error) => {
+            let reason = explain(&error);
+            match probe.fallback {
+                Some(fallback) => (ProbeState::Fallback, Some(format!("{reason}; using {fallback}"))),
+                None => (ProbeState::Failed, Some(reason)),
+            }
+        }
+    };
+    debug!(
+        "probe {} on {}: {state:?} {reason:?}",
+        probe.program,
+        probe.hook.label()
+    );
+    ProbeHealth {
+        name: probe.program.to_owned(),
+        hook: probe.hook.label(),
+        state,
+        reason,
+        runs: 0,
+        run_time_ns: 0,
+    }
+}
+
+fn attach(ebpf: &mut Ebpf, btf: &Btf, options: &LoadOptions, probe: &Probe) -> Result<(), ProgramError> {
+    let program = ebpf.program_mut(probe.program).ok_or(ProgramError::NotLoaded)?;
+    match probe.hook {
+        Hook::Tracepoint(name) => {
+            let program: &mut BtfTracePoint = program.try_into()?;
+            program.load(name, btf)?;
+            program.attach()?;
+        }
+        Hook::Iterator(name) => {
+            let program: &mut Iter = program.try_into()?;
+            program.load(name, btf)?;
+            let link = program.attach()?;
+            program.detach(link)?;
+        }
+        Hook::PageFaults => {
+            let program: &mut PerfEvent = program.try_into()?;
+            program.load()?;
+            let cpus = online_cpus().map_err(|(_, error)| error)?;
+            for cpu in cpus {
+                program.attach(
+                    PerfEventConfig::Software(SoftwareEvent::PageFaults),
+                    PerfEventScope::AllProcessesOneCpu { cpu },
+                    SamplePolicy::Period(options.fault_period),
+                    false,
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The kernel's answer in one line: of a verifier log only its end, which says why.
+fn explain(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            debug!("verifier: {verifier_log}");
+            let log = verifier_log.to_string();
+            let why = log.lines().rev().find(|line| {
+                !line.is_empty() && !line.starts_with("processed ") && !line.starts_with("verification time")
+            });
+            match why {
+                Some(why) => format!("bpf(BPF_PROG_LOAD): {io_error}: {why}"),
+                None => format!("bpf(BPF_PROG_LOAD): {io_error}"),
+            }
+        }
+        ProgramError::SyscallError(error) => format!("{}: {}", error.call, error.io_error),
+        other => other.to_string(),
+    }
+}
+
+/// The probes' own messages go to the agent's log, from a thread that ends with the process.
+fn forward_probe_log(ebpf: &mut Ebpf) {
+    match aya_log::EbpfLogger::init(ebpf) {
+        Ok(mut logger) => {
+            std::thread::spawn(move || {
+                loop {
+                    logger.flush();
+                    std::thread::sleep(std::time::Duration::from_millis(200));
+                }
+            });
+        }
+        Err(error) => debug!("no messages from the probes: {error}"),
+    }
+}

@@ -1,0 +1,121 @@
+//! The kernel side: the only module that names aya.
+//!
+//! Reads bytes and says when; what they mean is decided in [`crate::decode`].
+
+mod btf;
+pub mod catalog;
+mod clock;
+mod error;
+mod feed;
+mod iterators;
+mod load;
+mod offsets;
+mod site_table;
+mod stacks;
+mod statistics;
+
+use aya::Ebpf;
+
+pub use self::{
+    error::{BTF_PATH, KernelError},
+    load::{LoadOptions, probe_each},
+};
+use self::{feed::Feed, iterators::Iterators, site_table::SiteTable, stacks::Stacks, statistics::Statistics};
+use crate::{
+    model::{health::ProbeHealth, interest::Interest},
+    raw::{Moment, RawBatch},
+};
+
+/// Loaded and attached probes. Dropping it detaches everything.
+pub struct Kernel {
+    probes: Vec<ProbeHealth>,
+    feed: Feed,
+    iterators: Iterators,
+    sites: SiteTable,
+    stacks: Stacks,
+    statistics: Statistics,
+    // Last: the programs stay loaded as long as this lives.
+    ebpf: Ebpf,
+}
+
+/// Everything read in one tick.
+pub struct Reading {
+    /// When the levels were read.
+    pub moment: Moment,
+    /// In the order in which they are to be applied.
+    pub batches: Vec<RawBatch>,
+}
+
+impl Kernel {
+    /// Loads and attaches the probes of the catalogue. A probe that is not required and does not attach is a state with a
+    /// reason, see [`Kernel::probes`].
+    ///
+    /// # Errors
+    /// When nothing could be observed: no type information, no permission, a required probe refused.
+    pub fn attach(options: &LoadOptions) -> Result<Self, KernelError> {
+        let mut loaded = load::load(options)?;
+        Ok(Self {
+            feed: Feed::open(&mut loaded.ebpf)?,
+            sites: SiteTable::open(&mut loaded.ebpf)?,
+            stacks: Stacks::open(&mut loaded.ebpf)?,
+            statistics: Statistics::open(&mut loaded.ebpf)?,
+            iterators: Iterators::new(&loaded.probes),
+            probes: loaded.probes,
+            ebpf: loaded.ebpf,
+        })
+    }
+
+    /// Every probe of the catalogue, in its order.
+    pub fn probes(&self) -> &[ProbeHealth] {
+        &self.probes
+    }
+
+    /// Readable when the feed fills up between two ticks; then call [`Kernel::drain_feed`].
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Takes over what waits in the ring buffer. Returns how many bytes.
+    pub fn drain_feed(&mut self) -> usize {
+        self.feed.drain()
+    }
+
+    /// Reads the levels, and whatever else is due.
+    ///
+    /// # Errors
+    /// When the levels could not be read; the rest degrades visibly instead.
+    pub fn read(&mut self, interest: &Interest) -> Result<Reading, KernelError> {
+        self.feed.drain();
+        let mut batches = Vec::new();
+        // Births are counted before the levels are read, so that a descriptor opened in between is unattributed for one
+        // tick instead of being attributed before it is held.
+        batches.push(self.sites.read());
+        let moment = clock::now();
+        batches.push(self.iterators.tasks(&mut self.ebpf)?);
+        if !interest.is_empty() {
+            batches.extend(self.iterators.files(&mut self.ebpf));
+        }
+        batches.extend(self.iterators.vmas(&mut self.ebpf));
+        batches.push(self.statistics.counters()?);
+        batches.extend(self.feed.take());
+        Ok(Reading { moment, batches })
+    }
+
+    /// Return addresses of a stack, innermost first; empty when it is gone.
+    pub fn stack(&self, id: i32) -> Vec<u64> {
+        self.stacks.addresses(id)
+    }
+
+    /// Frees the sites at these indices, whose processes or program images have ended, and the stacks that nothing refers to
+    /// any more.
+    pub fn free_sites(&mut self, ended: &[u32], stacks_in_use: &dyn Fn(i32) -> bool) {
+        self.sites.free(ended);
+        self.stacks.sweep(stacks_in_use);
+    }
+
+    /// Updates run counts and map sizes.
+    pub fn observe_self(&mut self) -> statistics::Observed {
+        self.statistics
+            .observe(&self.ebpf, &mut self.probes, self.sites.in_use())
+    }
+}

@@ -1,0 +1,17 @@
+//! What Prometheus and Kubernetes see: `/metrics`, `/healthz`, `/readyz`, `/` and, where it is safe, `/api/v1/snapshot`.
+//!
+//! `catalog` declares every metric once. `group` sums processes by name and container, `admit` caps how many such
+//! groups get series of their own, `collector` turns both into one exposition, and `serve` answers requests.
+//! Nothing carries a PID, a command line or a path: labels of unbounded variety are what makes a Prometheus fall over,
+//! and command lines hold secrets.
+
+mod admit;
+mod catalog;
+mod collector;
+#[cfg(test)]
+mod fixture;
+mod group;
+mod serve;
+
+pub use catalog::markdown;
+pub use serve::{DEFAULT_MAX_GROUPS, MetricsOptions, router, serve};

@@ -1,0 +1,106 @@
+//! Who may use whom in `leakwatch/src`. `docs/architecture.md` explains it; this table decides.
+
+/// A module (with all below it that has no row of its own) and what it may reach.
+pub(super) struct Module {
+    pub(super) path: &'static str,
+    /// Other rows that it may name.
+    pub(super) may_use: &'static [&'static str],
+    /// Same input, same result: no clock, no I/O, no operating system.
+    pub(super) pure: bool,
+}
+
+const fn pure(path: &'static str, may_use: &'static [&'static str]) -> Module {
+    Module {
+        path,
+        may_use,
+        pure: true,
+    }
+}
+
+const fn effects(path: &'static str, may_use: &'static [&'static str]) -> Module {
+    Module {
+        path,
+        may_use,
+        pure: false,
+    }
+}
+
+/// In the order the data flows.
+pub(super) const MODULES: &[Module] = &[
+    pure("model", &[]),
+    pure("raw", &["model"]),
+    effects("kernel", &["model", "raw"]),
+    effects("record", &["raw"]),
+    pure("decode", &["model", "raw"]),
+    pure("aggregate", &["model"]),
+    pure("detect", &["model"]),
+    effects("attribute", &["model"]),
+    pure("present", &["model"]),
+    pure("present::report", &["model", "present"]),
+    // `top` saves what it shows as a report.
+    effects("present::top", &["model", "present", "present::report"]),
+    effects("present::metrics", &["model", "present"]),
+    effects("config", &[]),
+    effects(
+        "run",
+        &[
+            "model",
+            "raw",
+            "kernel",
+            "record",
+            "decode",
+            "aggregate",
+            "detect",
+            "attribute",
+            "config",
+            PRESENT,
+            TOP,
+            METRICS,
+            REPORT,
+        ],
+    ),
+    effects(
+        "cli",
+        &[
+            "model", "kernel", "record", "config", "run", PRESENT, TOP, METRICS, REPORT,
+        ],
+    ),
+    effects("main", &["cli"]),
+];
+
+const PRESENT: &str = "present";
+const TOP: &str = "present::top";
+const METRICS: &str = "present::metrics";
+const REPORT: &str = "present::report";
+
+/// What a pure module must not name: the clock, the outside world, and the crates that reach it.
+pub(super) const IMPURE: &[&str] = &[
+    "std::env",
+    "std::fs",
+    "std::io::stderr",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "axum",
+    "crossterm",
+    "libc",
+    "memmap2",
+    "procfs",
+    "rustix",
+    "tokio",
+    "dbg!",
+    "eprint!",
+    "eprintln!",
+    "print!",
+    "println!",
+];
+
+/// The crates that only [`KERNEL`] may name.
+pub(super) const LOADER: &[&str] = &["aya", "aya_log", "aya_obj"];
+/// The module that loads the eBPF programs.
+pub(super) const KERNEL: &str = "kernel";

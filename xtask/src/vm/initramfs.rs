@@ -1,0 +1,45 @@
+//! The test machine's whole file system: busybox, our init, leakwatch and what tests it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use xshell::{Shell, cmd};
+
+use super::Step;
+
+/// Packs the programs, each to be found as `/NAME`, and the steps to run.
+pub(super) fn pack(sh: &Shell, directory: &Path, programs: &[PathBuf], steps: &[Step]) -> Result<PathBuf> {
+    let root = directory.join("root");
+    let image = directory.join("initramfs.cpio");
+    sh.remove_path(&root)?;
+    sh.create_dir(root.join("bin"))?;
+    let busybox = cmd!(sh, "sh -c 'command -v busybox'")
+        .quiet()
+        .read()
+        .context("no busybox here: run `cargo xtask setup --tests`")?;
+    sh.copy_file(busybox, root.join("bin/busybox"))?;
+    for program in programs {
+        let name = program
+            .file_name()
+            .with_context(|| format!("{} is no file", program.display()))?;
+        sh.copy_file(program, root.join(name))
+            .with_context(|| format!("cannot copy {}", program.display()))?;
+    }
+    let lines: Vec<_> = steps
+        .iter()
+        .map(|step| format!("step {} {}\n", step.name, step.command))
+        .collect();
+    sh.write_file(root.join("steps"), lines.concat())?;
+    let init = root.join("init");
+    sh.write_file(&init, include_str!("init.sh"))?;
+    cmd!(sh, "chmod +x {init}").quiet().run()?;
+
+    let _back = sh.push_dir(&root);
+    let archive = "find . | busybox cpio -o -H newc > $1";
+    cmd!(sh, "sh -c {archive} sh {image}")
+        .quiet()
+        .ignore_stderr()
+        .run()
+        .context("cannot pack the initramfs")?;
+    Ok(image)
+}

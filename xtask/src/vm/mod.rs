@@ -1,0 +1,161 @@
+//! `cargo xtask vm`: the same binary on other real kernels, booted in QEMU without acceleration.
+
+mod initramfs;
+mod kernels;
+mod qemu;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use xshell::{Shell, cmd};
+
+use crate::{build, setup};
+use kernels::{Kernel, Kernels};
+use qemu::Report;
+
+/// Boot other kernels in QEMU and run leakwatch and its tests on them
+///
+/// Kernels and builds are kept under target/vm; remove it to get newer kernels.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Series of a Debian cloud kernel; more than once for several
+    #[arg(long = "kernel", value_name = "SERIES", default_values = KERNELS)]
+    kernels: Vec<String>,
+    /// Run this static program instead of leakwatch and its tests: for trying out the machine itself
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+}
+
+/// The oldest supported kernel, Debian's stable ones, and the newest two that Debian has built.
+const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.2"];
+/// The host's own target, named so that its flags reach no build script.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A program that goes into the machine.
+struct Program {
+    package: &'static str,
+    binary: &'static str,
+}
+
+const PROGRAMS: &[Program] = &[Program {
+    package: "leakwatch",
+    binary: "leakwatch",
+}];
+
+/// A command that runs in the machine.
+struct Step {
+    name: &'static str,
+    command: String,
+    /// Exit codes that are a pass.
+    passing: &'static [i32],
+}
+
+fn steps() -> Vec<Step> {
+    vec![
+        // 1 is "degraded": an old kernel lacks a hook, and its fallback took over.
+        Step {
+            name: "doctor",
+            command: "/leakwatch doctor".to_owned(),
+            passing: &[0, 1],
+        },
+    ]
+}
+
+pub(crate) fn vm(sh: &Shell, args: &Args) -> Result<()> {
+    let directory = build::target_dir(sh).join("vm");
+    sh.create_dir(&directory)?;
+    let cpu = qemu::cpu(sh)?;
+    let (programs, steps) = match &args.program {
+        Some(path) => {
+            let path = sh.current_dir().join(path);
+            let name = path
+                .file_name()
+                .context("--program is no file")?
+                .to_string_lossy()
+                .into_owned();
+            (
+                vec![path],
+                vec![Step {
+                    name: "program",
+                    command: format!("/{name}"),
+                    passing: &[0],
+                }],
+            )
+        }
+        None => (build_static(sh, &directory)?, steps()),
+    };
+    let initramfs = initramfs::pack(sh, &directory, &programs, &steps)?;
+    let kernels = Kernels::cached_in(sh, directory.join("kernels"))?;
+    let mut failed = Vec::new();
+    for series in &args.kernels {
+        let kernel = kernels.get(series)?;
+        let report = boot(&kernel, &initramfs, cpu, &directory)?;
+        if !print(&kernel, &report, &steps, &directory)? {
+            failed.push(kernel.release);
+        }
+    }
+    ensure!(failed.is_empty(), "failed on {}", failed.join(", "));
+    Ok(())
+}
+
+/// Boots once, and once more if the machine itself died: emulators do.
+fn boot(kernel: &Kernel, initramfs: &Path, cpu: &str, directory: &Path) -> Result<Report> {
+    let directory = directory.join(&kernel.release);
+    std::fs::create_dir_all(&directory)?;
+    let report = qemu::boot(kernel, initramfs, cpu, &directory)?;
+    if report.complete {
+        return Ok(report);
+    }
+    eprintln!(
+        "{}: the machine died after {} steps; second try",
+        kernel.release,
+        report.steps.len()
+    );
+    std::fs::rename(directory.join("console.log"), directory.join("console-first.log"))?;
+    qemu::boot(kernel, initramfs, cpu, &directory)
+}
+
+/// One line for each step, and the console if one failed; whether all passed.
+fn print(kernel: &Kernel, report: &Report, steps: &[Step], directory: &Path) -> Result<bool> {
+    let mut passed = report.complete;
+    let boot = report.boot_seconds.map_or("never booted".to_owned(), |seconds| {
+        format!("boot {seconds:.1} s")
+    });
+    println!("{} ({boot})", kernel.release);
+    for step in steps {
+        let code = report
+            .steps
+            .iter()
+            .find_map(|(name, code)| (name == step.name).then_some(*code));
+        let pass = code.is_some_and(|code| step.passing.contains(&code));
+        let verdict = if pass { "PASS" } else { "FAIL" };
+        let code = code.map_or("did not end".to_owned(), |code| format!("exit code {code}"));
+        println!("  {verdict} {}: {code}", step.name);
+        passed &= pass;
+    }
+    let console = directory.join(&kernel.release).join("console.log");
+    if !passed {
+        let bytes = std::fs::read(&console)?;
+        eprintln!(
+            "{}\nconsole of {}: {}",
+            String::from_utf8_lossy(&bytes),
+            kernel.release,
+            console.display()
+        );
+    }
+    Ok(passed)
+}
+
+/// The programs linked statically, so that the machine needs no libraries, in a target directory of their own.
+fn build_static(sh: &Shell, directory: &Path) -> Result<Vec<PathBuf>> {
+    setup::build_needs(sh)?;
+    let target_dir = directory.join("build");
+    let mut paths = Vec::new();
+    for Program { package, binary } in PROGRAMS {
+        cmd!(sh, "cargo build --release --target {TARGET} --target-dir {target_dir} --package {package} --bin {binary}")
+            .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            .run()?;
+        paths.push(target_dir.join(TARGET).join("release").join(binary));
+    }
+    Ok(paths)
+}
