@@ -5,8 +5,10 @@
 pub mod agent;
 pub mod binary;
 pub mod compare;
+pub mod holder;
 pub mod load;
 pub mod package;
 pub mod stress;
 pub mod table;
+pub mod tmux;
 pub mod truth;
