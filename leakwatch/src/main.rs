@@ -1,3 +1,7 @@
 //! The `leakwatch` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    leakwatch::cli::run()
+}

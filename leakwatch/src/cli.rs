@@ -1,0 +1,77 @@
+//! The command line: what was typed, and what the exit code says about what came of it.
+
+pub mod agent;
+mod failure;
+pub mod generate;
+mod log;
+mod runtime;
+pub mod top;
+mod top_run;
+
+use std::process::ExitCode;
+
+use clap::{ColorChoice, CommandFactory as _, Parser, Subcommand};
+
+pub use self::failure::Failure;
+
+/// Says what any process on this host leaks, how fast, and when it hits the limit. Nothing in the process changes.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 fine, 1 leak found or degraded, 2 usage, 3 could not observe.")]
+pub struct Cli {
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "LEAKWATCH_COLOR")]
+    pub color: ColorChoice,
+
+    /// Say more on stderr; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A verb.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch every process, live or as text
+    Top(top::TopArgs),
+    /// Run in the background: Prometheus metrics, health, and a socket for `leakwatch top`
+    Agent(agent::AgentArgs),
+    /// Print a completion script for a shell
+    Completions(generate::CompletionsArgs),
+    /// Print the manual page
+    Man,
+}
+
+/// Runs the command line and decides the exit code: 0 fine, 2 usage, 3 could not observe.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // stdout or stderr may be closed; the code says it all.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    log::init(cli.verbose, cli.color);
+    let outcome = match cli.command {
+        Command::Top(args) => top_run::run(args, cli.color),
+        Command::Agent(args) => agent::run(&args),
+        Command::Completions(args) => generate::completions(&args, &mut Cli::command()),
+        Command::Man => generate::man(Cli::command()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprint!("{failure}");
+            ExitCode::from(match failure {
+                Failure::Usage { .. } => 2,
+                Failure::CannotObserve { .. } | Failure::ClosedPipe => 3,
+            })
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What ends a command before it did what it was asked to.
+
+use std::{fmt, io};
+
+use crate::kernel::KernelError;
+
+/// A failure as the user sees it: what failed, why most likely, and what to do.
+#[derive(Debug)]
+pub enum Failure {
+    /// The reader of our output has gone: the end of work, and not an error.
+    ClosedPipe,
+    /// What was asked for cannot be done as asked.
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// One command or change that helps.
+        fix: String,
+    },
+    /// leakwatch could not see what it was asked to look at.
+    CannotObserve {
+        /// What failed, with the call and the kernel's answer.
+        what: String,
+        /// The most likely cause here.
+        cause: Option<String>,
+        /// One command or change that helps.
+        fix: Option<String>,
+    },
+}
+
+impl Failure {
+    /// A failure of the output: a closed pipe or worse.
+    pub fn output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::ClosedPipe;
+        }
+        Self::CannotObserve { what: format!("writing the output: {error}"), cause: None, fix: None }
+    }
+
+    /// Something that failed for the reason it says itself.
+    pub fn because(what: impl Into<String>) -> Self {
+        Self::CannotObserve { what: what.into(), cause: None, fix: None }
+    }
+}
+
+impl From<KernelError> for Failure {
+    fn from(error: KernelError) -> Self {
+        let mut what = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(inner) = source {
+            let text = inner.to_string();
+            // Transparent errors repeat their source.
+            if !what.contains(&text) {
+                what = format!("{what}: {text}");
+            }
+            source = inner.source();
+        }
+        let fix = if error.is_permission() { "run it as root: sudo leakwatch" } else { "leakwatch doctor" };
+        Self::CannotObserve { what, cause: None, fix: Some(fix.to_owned()) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, cause, fix) = match self {
+            Self::ClosedPipe => return Ok(()),
+            Self::Usage { what, fix } => (what, &None, Some(fix)),
+            Self::CannotObserve { what, cause, fix } => (what, cause, fix.as_ref()),
+        };
+        writeln!(f, "error: {what}")?;
+        if let Some(cause) = cause {
+            writeln!(f, "cause: {cause}")?;
+        }
+        if let Some(fix) = fix {
+            writeln!(f, "  fix: {fix}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! The wiring: the one file that knows all stages.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, RawFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use log::{debug, warn};
+use tokio::{
+    io::{Interest as Readiness, unix::AsyncFd},
+    sync::watch,
+    time::MissedTickBehavior,
+};
+
+use crate::{
+    aggregate::Host,
+    assemble::{self, Parts},
+    attribute::{Attribution, source::Procfs},
+    decode::decode,
+    detect::growth::Growth,
+    kernel::{Kernel, KernelError, LoadOptions},
+    model::{
+        health::{AgentHealth, FeedHealth, Health, LevelsHealth},
+        interest::Interest,
+        snapshot::Snapshot,
+    },
+    own_use,
+};
+
+/// The newest snapshot, for whoever wants to see it; `None` before the first tick.
+pub type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
+
+/// Users come and go: the user database is read again after so many ticks.
+const TICKS_PER_USER_READ: u64 = 60;
+
+/// Kernel side and state of all stages.
+pub struct Sampler {
+    kernel: Kernel,
+    host: Host,
+    growth: Growth,
+    attribution: Attribution,
+    facts: Procfs,
+    host_name: String,
+    ticks: u64,
+    undecodable: u64,
+}
+
+impl Sampler {
+    /// Loads and attaches the probes.
+    ///
+    /// # Errors
+    /// When nothing could be observed.
+    pub fn attach(options: &LoadOptions, host_name: String) -> Result<Self, KernelError> {
+        Ok(Self {
+            kernel: Kernel::attach(options)?,
+            host: Host::default(),
+            growth: Growth::default(),
+            attribution: Attribution::default(),
+            facts: Procfs::default(),
+            host_name,
+            ticks: 0,
+            undecodable: 0,
+        })
+    }
+
+    /// Reads, decodes, aggregates, judges and attributes once.
+    ///
+    /// # Errors
+    /// When the levels could not be read.
+    pub fn tick(&mut self, interest: &Interest) -> Result<Snapshot, KernelError> {
+        let started = Instant::now();
+        let reading = self.kernel.read(interest)?;
+        let moment = reading.moment;
+        for batch in &reading.batches {
+            let (reading, error) = decode(batch);
+            if let Some(error) = error {
+                warn!("{:?} from the kernel: {error}", batch.source);
+                self.undecodable += 1;
+            }
+            self.host.apply(moment, reading);
+        }
+        self.growth.update(moment.monotonic_ns, self.host.processes());
+        if self.ticks.is_multiple_of(TICKS_PER_USER_READ) {
+            self.facts.forget_users();
+        }
+        self.attribution.update(moment, self.host.processes(), &mut self.facts);
+        let ended = self.host.ended_sites();
+        self.kernel.free_sites(&ended, &|stack| self.host.uses_stack(stack));
+        let health = self.health(started);
+        let parts = Parts {
+            moment,
+            host_name: &self.host_name,
+            host: &self.host,
+            growth: &self.growth,
+            attribution: &self.attribution,
+            interest,
+            stack: &|id| self.kernel.stack(id),
+        };
+        let snapshot = assemble::snapshot(&parts, &mut self.facts, health);
+        self.ticks += 1;
+        debug!("tick {}: {} processes in {:?}", self.ticks, snapshot.processes.len(), started.elapsed());
+        Ok(snapshot)
+    }
+
+    fn health(&mut self, tick_started: Instant) -> Health {
+        let observed = self.kernel.observe_self();
+        Health {
+            probes: self.kernel.probes().to_vec(),
+            feed: FeedHealth { undecodable: self.undecodable, ..FeedHealth::default() },
+            agent: AgentHealth {
+                cpu_seconds: own_use::cpu_seconds(),
+                rss_bytes: own_use::rss_bytes(),
+                kernel_map_bytes: observed.maps.iter().map(|map| map.bytes).sum(),
+                tick_seconds: tick_started.elapsed().as_secs_f64(),
+                ticks: self.ticks + 1,
+            },
+            maps: observed.maps,
+            levels: LevelsHealth {
+                rss_error_bound_bytes: observed.rss_error_bound_bytes,
+                ..LevelsHealth::default()
+            },
+            ..Health::default()
+        }
+    }
+
+    /// Ticks at every `interval` and publishes each snapshot, until everybody has stopped watching or the future is dropped.
+    ///
+    /// # Errors
+    /// When the levels could not be read, or the feed cannot be waited for.
+    pub async fn run(
+        mut self,
+        interval: Duration,
+        interest: impl Fn() -> Interest,
+        snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    ) -> Result<(), KernelError> {
+        let feed = AsyncFd::with_interest(FeedFd(self.kernel.feed().as_raw_fd()), Readiness::READABLE)
+            .map_err(|source| KernelError::Io { what: "epoll on the ring buffer", source })?;
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !snapshots.is_closed() {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    let snapshot = self.tick(&interest())?;
+                    snapshots.send_replace(Some(Arc::new(snapshot)));
+                }
+                ready = feed.readable() => self.feed_is_filling(ready)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The kernel side asks to be read before the next tick.
+    fn feed_is_filling(
+        &mut self,
+        ready: io::Result<tokio::io::unix::AsyncFdReadyGuard<'_, FeedFd>>,
+    ) -> Result<(), KernelError> {
+        let mut ready = ready.map_err(|source| KernelError::Io { what: "epoll on the ring buffer", source })?;
+        self.kernel.drain_feed();
+        ready.clear_ready();
+        Ok(())
+    }
+}
+
+/// The ring buffer's descriptor, to wait on; the kernel side owns and closes it.
+struct FeedFd(RawFd);
+
+impl AsRawFd for FeedFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0
+    }
+}
