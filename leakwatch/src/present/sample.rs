@@ -260,7 +260,7 @@ fn healthy() -> Health {
         },
         levels: LevelsHealth {
             rss_error_bound_bytes: 256 * 1024,
-            fds_truncated: 1,
+            fds_truncated: 0,
         },
     }
 }
