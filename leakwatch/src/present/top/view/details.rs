@@ -138,12 +138,12 @@ fn trend(
     ])
 }
 
-/// Most first.
+/// Most first; kinds of which there are none are left out.
 fn kinds(theme: Theme, process: &ProcessRow) -> Vec<Line<'static>> {
     let Some(kinds) = &process.fd_kinds else {
         return vec![lines::entry(theme, "kinds", "not read yet")];
     };
-    let mut kinds: Vec<_> = kinds.iter().collect();
+    let mut kinds: Vec<_> = kinds.iter().filter(|(_, count)| **count > 0).collect();
     kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     kinds
         .iter()
