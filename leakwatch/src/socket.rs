@@ -134,18 +134,20 @@ impl Viewer {
         let (read, mut write) = stream.into_split();
         let mut requests = BufReader::new(read);
         let mut line = Vec::new();
+        let mut asked = false;
         loop {
             tokio::select! {
                 more = request(&mut requests, &mut line) => match more {
                     Some(interest) => {
                         self.viewers.lock().insert(self.number, interest);
                         line.clear();
-                        // What is known now was read before anybody asked.
+                        // What is known by now was read before anybody asked; the next tick knows the interest.
                         snapshots.mark_unchanged();
+                        asked = true;
                     }
                     None => return,
                 },
-                changed = snapshots.changed() => {
+                changed = snapshots.changed(), if asked => {
                     let Some(snapshot) = snapshots.borrow_and_update().clone() else { continue };
                     if changed.is_err() || send(&mut write, &snapshot).await.is_err() {
                         return;
