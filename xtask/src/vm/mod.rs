@@ -21,9 +21,12 @@ pub(crate) struct Args {
     /// Series of a Debian cloud kernel; more than once for several
     #[arg(long = "kernel", value_name = "SERIES", default_values = KERNELS)]
     kernels: Vec<String>,
-    /// Run this static program instead of leakwatch and its tests: for trying out the machine itself
+    /// A static program to put into the machine instead of leakwatch
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
+    /// Run the program once with these arguments instead of the tests, and show its console: `-- top --once`
+    #[arg(last = true)]
+    arguments: Vec<String>,
 }
 
 /// The oldest supported kernel, Debian's stable ones, and the newest two that Debian has built.
@@ -50,6 +53,24 @@ struct Step {
     passing: &'static [i32],
 }
 
+impl Step {
+    /// The one step of a trial.
+    fn once(program: &Path, arguments: &[String]) -> Result<Self> {
+        let name = program
+            .file_name()
+            .context("--program is no file")?
+            .to_string_lossy();
+        let quoted = arguments
+            .iter()
+            .map(|argument| format!(" '{}'", argument.replace('\'', r"'\''")));
+        Ok(Self {
+            name: "trial",
+            command: format!("/{name}{}", quoted.collect::<String>()),
+            passing: &[0],
+        })
+    }
+}
+
 fn steps() -> Vec<Step> {
     vec![
         // 1 is "degraded": an old kernel lacks a hook, and its fallback took over.
@@ -65,24 +86,15 @@ pub(crate) fn vm(sh: &Shell, args: &Args) -> Result<()> {
     let directory = build::target_dir(sh).join("vm");
     sh.create_dir(&directory)?;
     let cpu = qemu::cpu(sh)?;
-    let (programs, steps) = match &args.program {
-        Some(path) => {
-            let path = sh.current_dir().join(path);
-            let name = path
-                .file_name()
-                .context("--program is no file")?
-                .to_string_lossy()
-                .into_owned();
-            (
-                vec![path],
-                vec![Step {
-                    name: "program",
-                    command: format!("/{name}"),
-                    passing: &[0],
-                }],
-            )
-        }
-        None => (build_static(sh, &directory)?, steps()),
+    let programs = match &args.program {
+        Some(path) => vec![sh.current_dir().join(path)],
+        None => build_static(sh, &directory)?,
+    };
+    let trial = args.program.is_some() || !args.arguments.is_empty();
+    let steps = if trial {
+        vec![Step::once(&programs[0], &args.arguments)?]
+    } else {
+        steps()
     };
     let initramfs = initramfs::pack(sh, &directory, &programs, &steps)?;
     let kernels = Kernels::cached_in(sh, directory.join("kernels"))?;
@@ -90,7 +102,7 @@ pub(crate) fn vm(sh: &Shell, args: &Args) -> Result<()> {
     for series in &args.kernels {
         let kernel = kernels.get(series)?;
         let report = boot(&kernel, &initramfs, cpu, &directory)?;
-        if !print(&kernel, &report, &steps, &directory)? {
+        if !print(&kernel, &report, &steps, &directory, trial)? {
             failed.push(kernel.release);
         }
     }
@@ -115,8 +127,8 @@ fn boot(kernel: &Kernel, initramfs: &Path, cpu: &str, directory: &Path) -> Resul
     qemu::boot(kernel, initramfs, cpu, &directory)
 }
 
-/// One line for each step, and the console if one failed; whether all passed.
-fn print(kernel: &Kernel, report: &Report, steps: &[Step], directory: &Path) -> Result<bool> {
+/// One line for each step, and the console if it is asked for or one failed; whether all passed.
+fn print(kernel: &Kernel, report: &Report, steps: &[Step], directory: &Path, console: bool) -> Result<bool> {
     let mut passed = report.complete;
     let boot = report.boot_seconds.map_or("never booted".to_owned(), |seconds| {
         format!("boot {seconds:.1} s")
@@ -133,17 +145,21 @@ fn print(kernel: &Kernel, report: &Report, steps: &[Step], directory: &Path) -> 
         println!("  {verdict} {}: {code}", step.name);
         passed &= pass;
     }
-    let console = directory.join(&kernel.release).join("console.log");
-    if !passed {
-        let bytes = std::fs::read(&console)?;
+    let log = directory.join(&kernel.release).join("console.log");
+    if console || !passed {
         eprintln!(
             "{}\nconsole of {}: {}",
-            String::from_utf8_lossy(&bytes),
+            terminal_safe(&std::fs::read(&log)?),
             kernel.release,
-            console.display()
+            log.display()
         );
     }
     Ok(passed)
+}
+
+/// The firmware clears the screen, which must not clear ours.
+fn terminal_safe(console: &[u8]) -> String {
+    String::from_utf8_lossy(console).replace(|c: char| c.is_control() && c != '\n' && c != '\t', "")
 }
 
 /// The programs linked statically, so that the machine needs no libraries, in a target directory of their own.
