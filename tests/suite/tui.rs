@@ -25,7 +25,7 @@ fn sort_filter_details_pause_resize_quit() -> Result<()> {
     ))?;
     terminal.press("Enter")?;
     terminal.wait_until("table", |screen| {
-        screen.contains("PID") && screen.contains("health")
+        screen.contains("PID") && screen.contains("? help")
     })?;
 
     sort(&terminal)?;
@@ -128,16 +128,20 @@ fn resize(terminal: &Terminal) -> Result<()> {
     Ok(())
 }
 
-/// The numbers in the column under `heading`, whose cells are right-aligned.
+/// The numbers in the column under `heading`, whose cells are right-aligned with it or with the mark of the order after it.
 fn column(screen: &str, heading: &str) -> Vec<u32> {
     let mut lines = screen.lines().skip_while(|line| !line.contains(heading));
     let Some(header) = lines.next() else {
         return Vec::new();
     };
-    let end = header.chars().count() - header.split(heading).skip(1).collect::<String>().chars().count();
+    let start = header.find(heading).unwrap_or(0);
+    let end = header[start..]
+        .find(' ')
+        .map_or(header.len(), |length| start + length);
+    let width = header[..end].chars().count();
     lines
         .map_while(|line| {
-            let cell: String = line.chars().take(end).collect();
+            let cell: String = line.chars().take(width).collect();
             cell.rsplit(' ').next()?.parse().ok()
         })
         .collect()
