@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use leakwatch_tests::{agent::Agent, binary, holder::Holder, package, tmux::Terminal};
+use anyhow::{Context, Result, ensure};
+use leakwatch_tests::{agent::Agent, binary, holder::Holder, package, tmux::Terminal, truth::Truth};
 use rustix::process::Signal;
 
 const HOLDER: &str = "tui-holder";
@@ -30,7 +30,7 @@ fn sort_filter_details_pause_resize_quit() -> Result<()> {
 
     sort(&terminal)?;
     filter(&terminal, holder.pid())?;
-    details(&terminal)?;
+    details(&terminal, holder.pid())?;
     pause(&terminal)?;
     resize(&terminal)?;
 
@@ -87,12 +87,14 @@ fn filter(terminal: &Terminal, pid: u32) -> Result<()> {
     Ok(())
 }
 
-fn details(terminal: &Terminal) -> Result<()> {
+fn details(terminal: &Terminal, pid: u32) -> Result<()> {
+    let truth = Truth::read(pid)?.context("the holder is gone")?;
+    let files = format!("file {} ", truth.fd_kinds["file"]);
     terminal.press("Down")?;
     terminal.press("Enter")?;
     // Descriptors by kind are read from now on, because somebody looks.
     let screen = terminal.wait_until("kinds", |screen| {
-        screen.contains("File descriptors") && screen.contains("file 3")
+        screen.contains("File descriptors") && screen.contains(&files)
     })?;
     ensure!(screen.contains("Threads"), "no threads in the details:\n{screen}");
     terminal.press("Escape")?;
