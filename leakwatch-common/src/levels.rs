@@ -60,7 +60,7 @@ pub struct TaskRow {
     pub comm: [u8; COMM_LEN],
 }
 
-/// One open descriptor, from `iter/task_file`.
+/// One open descriptor, from `iter/task_file`; ascending within a table, and repeated when the leader has exited.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct FileRow {
@@ -72,10 +72,12 @@ pub struct FileRow {
     pub kind: u32,
 }
 
-/// One anonymous mapping, from `iter/task_vma`.
+/// One anonymous mapping, from `iter/task_vma`; ascending within a process, and repeated when the leader has exited.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct VmaRow {
+    /// First byte.
+    pub start: u64,
     /// Bytes.
     pub len: u64,
     /// Thread group id in the initial PID namespace.
@@ -86,4 +88,4 @@ pub struct VmaRow {
 
 const _: () = assert!(size_of::<TaskRow>() == 128);
 const _: () = assert!(size_of::<FileRow>() == 12);
-const _: () = assert!(size_of::<VmaRow>() == 16);
+const _: () = assert!(size_of::<VmaRow>() == 24);

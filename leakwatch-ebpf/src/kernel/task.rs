@@ -19,7 +19,7 @@ pub(crate) enum RssCounter {
 }
 
 /// A `struct task_struct`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Task(pub(crate) Object);
 
 impl Task {
@@ -50,6 +50,14 @@ impl Task {
     #[inline(always)]
     pub(crate) fn leader(self) -> Option<Self> {
         self.0.follow(offset!(task_group_leader)).map(Self)
+    }
+
+    /// Whether what the threads of its process share is to be read from this one: from the leader, and from any thread when
+    /// the leader has exited and let go of it (the iterators then show it once for each).
+    #[inline(always)]
+    pub(crate) fn stands_for_process(self) -> bool {
+        self.leader()
+            .is_some_and(|leader| leader == self || leader.files().is_none())
     }
 
     #[inline(always)]

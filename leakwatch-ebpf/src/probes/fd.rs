@@ -1,6 +1,7 @@
 //! Births and deaths of file descriptors.
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_probe_read_user, programs::BtfTracePointContext};
+use aya_log_ebpf::debug;
 use leakwatch_common::{
     counter::Counter,
     kind::Kind,
@@ -136,6 +137,10 @@ pub(crate) fn range_closed(actor: &Actor<'_>, args: [u64; 4]) {
         }
     }
     count(Counter::CloseRangeTruncated);
+    debug!(
+        actor.ctx,
+        "process {} closed more than {} descriptors at once", actor.tgid, MAX_RANGE
+    );
 }
 
 /// What a live entry at a newborn's number means.
@@ -154,6 +159,10 @@ fn born(actor: &Actor<'_>, kind: Kind, fd: u32, previous: Previous) {
     let site = actor.birth(process.as_deref_mut(), kind, 0);
     let Some(slot) = slot(table, fd).or_else(|| new_slot(table, fd)) else {
         count(Counter::FdPagesFull);
+        debug!(
+            actor.ctx,
+            "no room for descriptor {} of process {}", fd, actor.tgid
+        );
         return;
     };
     let mut close_pending = 0;

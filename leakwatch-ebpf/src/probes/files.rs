@@ -23,6 +23,9 @@ extern "C" fn files(ctx: *mut Context) -> i32 {
     let (Some(task), Some(file)) = (Object::new(task).map(Task), Object::new(file)) else {
         return 0;
     };
+    if !task.stands_for_process() {
+        return 0;
+    }
     if let Some(tgid) = task.tgid() {
         let kind = file::kind(file).unwrap_or(Kind::Other) as u32;
         iterator::write(meta, &FileRow { tgid, fd, kind });

@@ -3,6 +3,7 @@
 use aya_ebpf::{
     bindings::BPF_ANY, helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
+use aya_log_ebpf::debug;
 use leakwatch_common::{
     counter::Counter,
     kind::Kind,
@@ -53,6 +54,7 @@ fn forked(ctx: &BtfTracePointContext, parent: Task, child: Task) -> Option<()> {
         };
         if THREADS.insert(child.tid()?, thread, u64::from(BPF_ANY)).is_err() {
             count(Counter::ThreadsFull);
+            debug!(ctx, "no room for a thread of process {}", tgid);
         }
         return Some(());
     }
@@ -79,16 +81,17 @@ fn forked(ctx: &BtfTracePointContext, parent: Task, child: Task) -> Option<()> {
 #[btf_tracepoint(function = "sched_process_exec")]
 fn sched_process_exec(ctx: BtfTracePointContext) -> u32 {
     if let Some(task) = task(&ctx, 0) {
-        let _ = execed(task, ctx.arg::<u32>(1));
+        let _ = execed(&ctx, task, ctx.arg::<u32>(1));
     }
     0
 }
 
 #[inline(always)]
-fn execed(task: Task, old_tid: u32) -> Option<()> {
+fn execed(ctx: &BtfTracePointContext, task: Task, old_tid: u32) -> Option<()> {
     let tgid = task.tgid()?;
     let now_ns = now_ns();
     process::forget(tgid, task);
+    debug!(ctx, "process {} runs a new program, its sites end", tgid);
     // A thread that calls execve takes over its leader's id without an exit of its own.
     if old_tid != tgid {
         thread_ended(tgid, old_tid, now_ns);

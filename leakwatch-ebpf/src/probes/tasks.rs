@@ -67,13 +67,15 @@ fn fill(task: Task, row: &mut TaskRow) -> Option<()> {
     row.tgid = task.tgid()?;
     let leader = task.leader()?;
     row.flags = 0;
-    if task.tid()? != row.tgid {
-        if leader.mm().is_some() || task.mm().is_none() {
-            return None;
-        }
-        row.flags |= flag::LEADER_EXITED;
-    }
     identity(task, leader, row)?;
+    if leader.mm().is_none() && row.threads > 1 {
+        // The dead leader is counted until the last thread has gone.
+        row.threads -= 1;
+        row.flags |= flag::LEADER_EXITED;
+        task.mm()?;
+    } else if leader != task {
+        return None;
+    }
     memory(task, leader, row)?;
     open_fds(task, row)
 }

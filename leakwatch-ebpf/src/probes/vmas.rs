@@ -25,6 +25,9 @@ extern "C" fn vmas(ctx: *mut Context) -> i32 {
     let (Some(task), Some(vma)) = (Object::new(task).map(Task), Object::new(vma)) else {
         return 0;
     };
+    if !task.stands_for_process() {
+        return 0;
+    }
     if let Some(row) = row(task, vma) {
         iterator::write(meta, &row);
     }
@@ -40,6 +43,7 @@ fn row(task: Task, vma: Object) -> Option<VmaRow> {
     let start = vma.read::<u64>(offset!(vma_vm_start))?;
     let end = vma.read::<u64>(offset!(vma_vm_end))?;
     Some(VmaRow {
+        start,
         len: end.wrapping_sub(start),
         tgid: task.tgid()?,
         reserved: 0,

@@ -92,6 +92,9 @@ impl Mappings {
     fn take(&mut self, addr: u64, len: u64) -> Vec<(u64, Range)> {
         let end = addr.saturating_add(len);
         let mut taken = Vec::new();
+        if len == 0 {
+            return taken;
+        }
         // From the last range on that starts before `addr`.
         let first = self
             .ranges
@@ -167,6 +170,14 @@ mod tests {
         ]
     }
 
+    fn index(page: u64) -> usize {
+        usize::try_from(page).unwrap()
+    }
+
+    fn range(at: u64, len: u64) -> std::ops::Range<usize> {
+        index(at)..index(at + len)
+    }
+
     proptest! {
         /// Against a page table: one owner or none for each page.
         #[test]
@@ -177,11 +188,11 @@ mod tests {
                 match step {
                     Step::Map(at, len, site) => {
                         mappings.map(at, len, site);
-                        pages[at as usize..(at + len) as usize].fill(Some(site));
+                        pages[range(at, len)].fill(Some(site));
                     }
                     Step::Unmap(at, len) => {
                         mappings.unmap(at, len);
-                        pages[at as usize..(at + len) as usize].fill(None);
+                        pages[range(at, len)].fill(None);
                     }
                     Step::Remap(old, len, new, new_len, site) => {
                         // The kernel refuses overlapping ranges.
@@ -189,15 +200,15 @@ mod tests {
                             continue;
                         }
                         mappings.remap((old, len), (new, new_len), site);
-                        let moved: Vec<_> = pages[old as usize..(old + len) as usize].to_vec();
-                        pages[old as usize..(old + len) as usize].fill(None);
-                        pages[new as usize..(new + new_len) as usize].fill(None);
+                        let moved: Vec<_> = pages[range(old, len)].to_vec();
+                        pages[range(old, len)].fill(None);
+                        pages[range(new, new_len)].fill(None);
                         if moved.iter().any(Option::is_some) {
-                            for (index, owner) in moved.iter().take(new_len as usize).enumerate() {
-                                pages[new as usize + index] = *owner;
+                            for (at, owner) in moved.iter().take(index(new_len)).enumerate() {
+                                pages[index(new) + at] = *owner;
                             }
-                            for index in len..new_len {
-                                pages[(new + index) as usize] = Some(site);
+                            for at in len..new_len {
+                                pages[index(new + at)] = Some(site);
                             }
                         }
                     }

@@ -8,7 +8,7 @@ pub mod lifetimes;
 pub mod mappings;
 pub mod window;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use leakwatch_common::{
     counter::Counter,
@@ -180,7 +180,11 @@ impl Host {
         for process in self.processes.values_mut() {
             process.fd_kinds = Some([0; Kind::FD_COUNT]);
         }
-        for row in rows {
+        let mut once = Once::default();
+        for row in rows
+            .iter()
+            .filter(|row| once.is_first(row.tgid, u64::from(row.fd)))
+        {
             let Some(kinds) = self
                 .processes
                 .get_mut(&row.tgid)
@@ -197,7 +201,8 @@ impl Host {
 
     fn vmas(&mut self, rows: &[VmaRow]) {
         let mut totals: HashMap<u32, u64> = HashMap::with_capacity(self.processes.len());
-        for row in rows {
+        let mut once = Once::default();
+        for row in rows.iter().filter(|row| once.is_first(row.tgid, row.start)) {
             *totals.entry(row.tgid).or_default() += row.len;
         }
         for (tgid, bytes) in totals {
@@ -275,6 +280,28 @@ impl Host {
         }
         change(&mut process.mappings);
         self.ranges = self.ranges + process.mappings.len() - before;
+    }
+}
+
+/// Rows of one process come in ascending order. When its leader has exited they come once for each thread.
+#[derive(Default)]
+struct Once {
+    highest: HashMap<u32, u64>,
+}
+
+impl Once {
+    fn is_first(&mut self, tgid: u32, key: u64) -> bool {
+        match self.highest.entry(tgid) {
+            Entry::Occupied(highest) if *highest.get() >= key => false,
+            Entry::Occupied(mut highest) => {
+                highest.insert(key);
+                true
+            }
+            Entry::Vacant(highest) => {
+                highest.insert(key);
+                true
+            }
+        }
     }
 }
 

@@ -17,8 +17,10 @@ use crate::{
     raw::{RawBatch, Source},
 };
 
-/// A walk over all mappings that took `t` is not repeated for `WALK_PAUSE * t`: at most half a percent of a core.
+/// A walk over all mappings that took `t` is not repeated for `WALK_PAUSE * t`, half a percent of a core, but within
+/// `MAX_WALK_PAUSE`, so that a busy machine does not leave the reading to age.
 const WALK_PAUSE: u32 = 200;
+const MAX_WALK_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Iterators {
     vmas_from_procfs: bool,
@@ -81,10 +83,10 @@ impl Iterators {
         }
     }
 
-    /// Every anonymous mapping, when it is time for that.
-    pub(super) fn vmas(&mut self, ebpf: &mut Ebpf) -> Option<RawBatch> {
+    /// Every anonymous mapping, when it is time for that or somebody looks `closely`.
+    pub(super) fn vmas(&mut self, ebpf: &mut Ebpf, closely: bool) -> Option<RawBatch> {
         let started = Instant::now();
-        if self.vmas_due.is_some_and(|due| started < due) {
+        if !closely && self.vmas_due.is_some_and(|due| started < due) {
             return None;
         }
         let mut bytes = Vec::new();
@@ -96,8 +98,8 @@ impl Iterators {
             warn!("mappings could not be read: {error}");
             return None;
         }
-        let took = started.elapsed().max(Duration::from_micros(100));
-        self.vmas_due = Some(Instant::now() + took * WALK_PAUSE);
+        let pause = (started.elapsed() * WALK_PAUSE).min(MAX_WALK_PAUSE);
+        self.vmas_due = Some(Instant::now() + pause);
         Some(RawBatch {
             source: Source::Vmas,
             bytes: Bytes::from(bytes),
@@ -169,19 +171,21 @@ fn anonymous_mappings(tgid: u32, into: &mut Vec<u8>) {
         return;
     };
     for line in maps.split(|&byte| byte == b'\n') {
-        if let Some(len) = anonymous_len(line) {
-            into.extend_from_slice(bytemuck::bytes_of(&VmaRow {
+        if let Some((start, len)) = anonymous(line) {
+            let row = VmaRow {
+                start,
                 len,
                 tgid,
                 reserved: 0,
-            }));
+            };
+            into.extend_from_slice(bytemuck::bytes_of(&row));
         }
     }
 }
 
-/// Length of an anonymous mapping; `None` for any other line. Special mappings have a name in brackets but are neither
+/// Start and length of an anonymous mapping; `None` for any other line. Special mappings have a name in brackets but are neither
 /// heap nor stack nor named by `PR_SET_VMA`.
-fn anonymous_len(line: &[u8]) -> Option<u64> {
+fn anonymous(line: &[u8]) -> Option<(u64, u64)> {
     let line = str::from_utf8(line).ok()?;
     let mut fields = line.split_ascii_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;
@@ -192,16 +196,20 @@ fn anonymous_len(line: &[u8]) -> Option<u64> {
     {
         return None;
     }
-    Some(u64::from_str_radix(end, 16).ok()? - u64::from_str_radix(start, 16).ok()?)
+    let (start, end) = (
+        u64::from_str_radix(start, 16).ok()?,
+        u64::from_str_radix(end, 16).ok()?,
+    );
+    Some((start, end.checked_sub(start)?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::anonymous_len;
+    use super::anonymous;
 
     #[test]
     fn only_anonymous_lines_count() {
-        let len = |line: &str| anonymous_len(line.as_bytes());
+        let len = |line: &str| anonymous(line.as_bytes()).map(|(_, len)| len);
         assert_eq!(
             len("7f0000000000-7f0000002000 rw-p 00000000 00:00 0 "),
             Some(0x2000)

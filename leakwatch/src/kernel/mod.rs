@@ -110,7 +110,7 @@ impl Kernel {
         if !interest.is_empty() {
             batches.extend(self.iterators.files(&mut self.ebpf));
         }
-        batches.extend(self.iterators.vmas(&mut self.ebpf));
+        batches.extend(self.iterators.vmas(&mut self.ebpf, !interest.is_empty()));
         batches.push(self.statistics.counters()?);
         batches.extend(self.feed.take());
         Ok(Reading { moment, batches })

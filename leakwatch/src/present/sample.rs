@@ -28,7 +28,7 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         fds: 412,
         fd_limit: Some(4096),
         fd_kinds: Some(
-            [("socket", 300), ("file", 100), ("pipe", 12)]
+            [("socket", 300), ("file", 100), ("pipe", 12), ("epoll", 0)]
                 .map(|(k, n)| (k.to_owned(), n))
                 .into(),
         ),
@@ -260,7 +260,7 @@ fn healthy() -> Health {
         },
         levels: LevelsHealth {
             rss_error_bound_bytes: 256 * 1024,
-            fds_truncated: 1,
+            fds_truncated: 0,
         },
     }
 }

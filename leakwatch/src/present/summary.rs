@@ -39,7 +39,7 @@ pub fn problems(health: &Health) -> Vec<String> {
     if health.levels.fds_truncated > 0 {
         let truncated = health.levels.fds_truncated;
         problems.push(format!(
-            "{truncated} descriptor tables are too large to count: their FDS is a lower bound"
+            "FDS of {truncated} processes is a lower bound: their descriptor tables are too large"
         ));
     }
     problems

@@ -138,12 +138,12 @@ fn trend(
     ])
 }
 
-/// Most first.
+/// Most first; kinds of which there are none are left out.
 fn kinds(theme: Theme, process: &ProcessRow) -> Vec<Line<'static>> {
     let Some(kinds) = &process.fd_kinds else {
         return vec![lines::entry(theme, "kinds", "not read yet")];
     };
-    let mut kinds: Vec<_> = kinds.iter().collect();
+    let mut kinds: Vec<_> = kinds.iter().filter(|(_, count)| **count > 0).collect();
     kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     kinds
         .iter()
@@ -151,21 +151,14 @@ fn kinds(theme: Theme, process: &ProcessRow) -> Vec<Line<'static>> {
         .collect()
 }
 
-fn sites<'a>(theme: Theme, process: &ProcessRow, width: usize) -> Vec<Line<'a>> {
+fn sites(theme: Theme, process: &ProcessRow, width: usize) -> Vec<Line<'static>> {
     let mut text = vec![lines::heading(theme, "Sites with most that is still held")];
     if process.sites.is_empty() {
         text.push(Line::from("  none since leakwatch attached"));
         return text;
     }
-    text.push(Line::from(Span::styled(
-        format!(
-            "  {:<10}{:>8}{:>8}{:>10}{:>10}",
-            "KIND", "BORN", "LIVE", "BYTES", "LIFETIME"
-        ),
-        theme.style(Role::Quiet),
-    )));
     for site in &process.sites {
-        text.push(Line::from(site_line(theme, site)));
+        text.extend(lines::flow(site_entries(theme, site), width));
         for addresses in site
             .stack
             .chunks((width.saturating_sub(4) / ADDRESS_WIDTH).max(1))
@@ -181,18 +174,21 @@ fn sites<'a>(theme: Theme, process: &ProcessRow, width: usize) -> Vec<Line<'a>> 
     text
 }
 
-fn site_line(theme: Theme, site: &SiteRow) -> String {
-    format!(
-        "  {:<10}{:>8}{:>8}{:>10}{:>10}",
-        theme.text(&site.kind),
-        units::count(site.born),
-        site.live.map_or_else(|| "-".to_owned(), units::count),
-        if site.bytes == 0 {
-            "-".to_owned()
-        } else {
-            units::bytes(site.bytes)
-        },
-        site.mean_lifetime_ns
-            .map_or_else(|| "-".to_owned(), units::duration),
-    )
+/// What is not known or does not apply is left out.
+fn site_entries(theme: Theme, site: &SiteRow) -> Vec<Line<'static>> {
+    let kind = Span::styled(theme.text(&site.kind).into_owned(), theme.style(Role::Warning));
+    let mut entries = vec![
+        Line::from(kind),
+        lines::entry(theme, "born", units::count(site.born)),
+    ];
+    for (label, value) in [
+        ("live", site.live.map(units::count)),
+        ("taken", (site.bytes > 0).then(|| units::bytes(site.bytes))),
+        ("held", site.live_bytes.map(units::bytes)),
+        ("mean life", site.mean_lifetime_ns.map(units::duration)),
+        ("95% within", site.p95_lifetime_ns.map(units::duration)),
+    ] {
+        entries.extend(value.map(|value| lines::entry(theme, label, value)));
+    }
+    entries
 }

@@ -81,21 +81,29 @@ fn cost(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
 fn feed(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
     let feed = &health.feed;
     let mut text = vec![lines::heading(theme, "Feed")];
+    let lives = &health.lifecycle;
     for group in [
         &[
             ("records", feed.records),
             ("dropped", feed.dropped),
             ("shed", feed.shed),
-        ],
+        ][..],
         &[
             ("stacks", feed.stacks_taken),
             ("shed", feed.stacks_shed),
             ("failed", feed.stacks_failed),
         ],
         &[
+            ("forked", lives.forked),
+            ("execed", lives.execed),
+            ("exited", lives.exited),
+        ],
+        &[
             ("undecodable", feed.undecodable),
             ("32-bit calls", feed.compat_skipped),
             ("read faults", feed.read_faults),
+            ("late closes", feed.late_closes),
+            ("unknown closes", feed.unknown_closes),
         ],
     ] {
         let entries = group
