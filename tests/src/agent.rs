@@ -1,7 +1,7 @@
 //! A running `leakwatch agent`.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{Read, Seek},
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -127,12 +127,22 @@ impl Agent {
 
     /// A snapshot over the socket, with the descriptors of every process told apart by kind.
     pub fn snapshot_with_fd_kinds(&self) -> Result<Snapshot> {
+        self.top(&["--fd-kinds"])
+    }
+
+    /// A snapshot over the socket of one process, with all that is known about it.
+    pub fn snapshot_of(&self, pid: u32) -> Result<Snapshot> {
+        self.top(&["-p", &pid.to_string()])
+    }
+
+    fn top(&self, extra: &[&str]) -> Result<Snapshot> {
         let socket = self.socket();
-        let arguments = ["top", "--once", "-o", "json", "--fd-kinds", "--connect"].map(OsString::from);
-        let text = binary::stdout(
-            &self.binary,
-            arguments.into_iter().chain([socket.into_os_string()]),
-        )?;
+        let arguments = ["top", "--once", "-o", "json"]
+            .iter()
+            .chain(extra)
+            .chain(&["--connect"])
+            .map(OsStr::new);
+        let text = binary::stdout(&self.binary, arguments.chain([socket.as_os_str()]))?;
         serde_json::from_slice(&text).context("not a snapshot")
     }
 

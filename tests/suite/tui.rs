@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use leakwatch_tests::{agent::Agent, binary, holder::Holder, package, tmux::Terminal};
+use anyhow::{Context, Result, ensure};
+use leakwatch_tests::{agent::Agent, binary, holder::Holder, package, tmux::Terminal, truth::Truth};
 use rustix::process::Signal;
 
 const HOLDER: &str = "tui-holder";
@@ -25,12 +25,12 @@ fn sort_filter_details_pause_resize_quit() -> Result<()> {
     ))?;
     terminal.press("Enter")?;
     terminal.wait_until("table", |screen| {
-        screen.contains("PID") && screen.contains("health")
+        screen.contains("PID") && screen.contains("? help")
     })?;
 
     sort(&terminal)?;
     filter(&terminal, holder.pid())?;
-    details(&terminal)?;
+    details(&terminal, holder.pid())?;
     pause(&terminal)?;
     resize(&terminal)?;
 
@@ -87,12 +87,14 @@ fn filter(terminal: &Terminal, pid: u32) -> Result<()> {
     Ok(())
 }
 
-fn details(terminal: &Terminal) -> Result<()> {
+fn details(terminal: &Terminal, pid: u32) -> Result<()> {
+    let truth = Truth::read(pid)?.context("the holder is gone")?;
+    let files = format!("file {} ", truth.fd_kinds["file"]);
     terminal.press("Down")?;
     terminal.press("Enter")?;
     // Descriptors by kind are read from now on, because somebody looks.
     let screen = terminal.wait_until("kinds", |screen| {
-        screen.contains("File descriptors") && screen.contains("file 3")
+        screen.contains("File descriptors") && screen.contains(&files)
     })?;
     ensure!(screen.contains("Threads"), "no threads in the details:\n{screen}");
     terminal.press("Escape")?;
@@ -128,16 +130,20 @@ fn resize(terminal: &Terminal) -> Result<()> {
     Ok(())
 }
 
-/// The numbers in the column under `heading`, whose cells are right-aligned.
+/// The numbers in the column under `heading`, whose cells are right-aligned with it or with the mark of the order after it.
 fn column(screen: &str, heading: &str) -> Vec<u32> {
     let mut lines = screen.lines().skip_while(|line| !line.contains(heading));
     let Some(header) = lines.next() else {
         return Vec::new();
     };
-    let end = header.chars().count() - header.split(heading).skip(1).collect::<String>().chars().count();
+    let start = header.find(heading).unwrap_or(0);
+    let end = header[start..]
+        .find(' ')
+        .map_or(header.len(), |length| start + length);
+    let width = header[..end].chars().count();
     lines
         .map_while(|line| {
-            let cell: String = line.chars().take(end).collect();
+            let cell: String = line.chars().take(width).collect();
             cell.rsplit(' ').next()?.parse().ok()
         })
         .collect()
