@@ -11,6 +11,8 @@
 //! `docs/architecture.md` says who may depend on whom; `cargo xtask lint` checks it.
 
 #[cfg(feature = "kernel")]
+pub mod doctor;
+#[cfg(feature = "kernel")]
 pub mod kernel;
 pub mod raw;
 
