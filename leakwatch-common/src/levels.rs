@@ -10,7 +10,7 @@ pub mod flag {
     pub const LEADER_EXITED: u32 = 1;
     /// The process has exited and waits to be reaped.
     pub const ZOMBIE: u32 = 2;
-    /// The descriptor table is larger than the walk covers: `fds` is a lower bound.
+    /// The descriptor table is larger than the walk covers: `fds` is a lower bound, and the agent counts again.
     pub const FDS_TRUNCATED: u32 = 4;
     /// The `rss_*` counters are sums over all CPUs, not the approximation the kernel keeps beside them.
     pub const RSS_EXACT: u32 = 8;

@@ -50,6 +50,9 @@ pub struct SiteCounts {
     pub last_birth_ns: u64,
 }
 
+/// Entries of [`Process::default_site`]: a power of two, so that a mask bounds an index where the verifier wants to see it.
+pub const DEFAULT_SITES: usize = 32;
+
 /// A process that took something since the agent attached. Value of the map `PROCESSES`, keyed by tgid.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -63,7 +66,7 @@ pub struct Process {
     /// Last program break seen; 0 before the first.
     pub brk: u64,
     /// For each kind the site of births without a stack; [`OVERFLOW_SITE`] until there is one.
-    pub default_site: [u32; 24],
+    pub default_site: [u32; DEFAULT_SITES],
 }
 
 /// Descriptors in one [`FdPage`].
@@ -114,8 +117,8 @@ pub struct Thread {
 
 const _: () = assert!(size_of::<SiteKey>() == 24);
 const _: () = assert!(size_of::<SiteCounts>() == 72);
-const _: () = assert!(size_of::<Process>() == 120);
-const _: () = assert!(crate::kind::Kind::COUNT <= 24);
+const _: () = assert!(size_of::<Process>() == 152);
+const _: () = assert!(crate::kind::Kind::COUNT <= DEFAULT_SITES);
 const _: () = assert!(size_of::<FdPageKey>() == 8);
 const _: () = assert!(size_of::<FdSlot>() == 16);
 const _: () = assert!(size_of::<FdPage>() == 512);

@@ -1,6 +1,6 @@
 //! Births and deaths, counted at their site.
 
-use core::arch::asm;
+use core::{arch::asm, hint::black_box};
 
 use aya_ebpf::{
     bindings::{BPF_F_FAST_STACK_CMP, BPF_F_USER_STACK, BPF_NOEXIST},
@@ -9,7 +9,7 @@ use aya_ebpf::{
 use leakwatch_common::{
     counter::Counter,
     kind::Kind,
-    site::{NO_STACK, OVERFLOW_SITE, Process, SiteCounts, SiteKey},
+    site::{DEFAULT_SITES, NO_STACK, OVERFLOW_SITE, Process, SiteCounts, SiteKey},
 };
 
 use crate::{
@@ -50,8 +50,10 @@ impl<C: StackIdContext> Actor<'_, C> {
     #[inline(always)]
     fn site(&self, process: &mut Process, kind: Kind) -> u32 {
         let stack = self.stack();
+        // The compiler knows the range of a `Kind` and drops the check that the verifier needs.
+        let default = black_box(kind as usize) & (DEFAULT_SITES - 1);
         if stack == NO_STACK {
-            let site = process.default_site[kind as usize];
+            let site = process.default_site[default];
             if site != OVERFLOW_SITE {
                 return site;
             }
@@ -65,7 +67,7 @@ impl<C: StackIdContext> Actor<'_, C> {
         };
         let site = self.site_of(&key);
         if stack == NO_STACK {
-            process.default_site[kind as usize] = site;
+            process.default_site[default] = site;
         }
         site
     }

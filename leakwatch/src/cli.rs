@@ -16,11 +16,22 @@ pub use self::failure::Failure;
 
 /// Says what any process on this host leaks, how fast, and when it hits the limit. Nothing in the process changes.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 #[command(after_help = "Exit codes: 0 fine, 1 leak found or degraded, 2 usage, 3 could not observe.")]
 pub struct Cli {
     /// When to use colours
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "LEAKWATCH_COLOR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        env = "LEAKWATCH_COLOR"
+    )]
     pub color: ColorChoice,
 
     /// Say more on stderr; twice for everything

@@ -4,11 +4,14 @@
 //!
 //! ```text
 //! kernel | probes -> counts + ring buffer        iterators -> levels
-//! -------+-----------------------------------------------------------
-//! user   | kernel -> decode -> aggregate -> detect -> attribute -> Snapshot -> present
+//! -------+------------------------------------------------------------------------
+//! user   | kernel -> decode -> aggregate -> detect -> attribute -> assemble -> present
+//!            raw       model
 //! ```
 //!
-//! `docs/architecture.md` says who may depend on whom; `cargo xtask lint` checks it.
+//! [`run`] wires the stages and [`cli`] says what was typed. `docs/architecture.md` says who may depend on whom;
+//! `cargo xtask lint` checks it, and so does a build without the feature `kernel`, which leaves only the pure stages and
+//! the presenters.
 
 #[cfg(feature = "kernel")]
 pub mod doctor;
@@ -21,6 +24,14 @@ pub mod assemble;
 pub mod attribute;
 pub mod decode;
 pub mod detect;
-
 pub mod model;
 pub mod present;
+
+#[cfg(feature = "kernel")]
+pub mod cli;
+#[cfg(feature = "kernel")]
+mod own_use;
+#[cfg(feature = "kernel")]
+pub mod run;
+#[cfg(feature = "kernel")]
+pub mod socket;

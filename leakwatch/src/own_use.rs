@@ -3,7 +3,7 @@
 use std::fs;
 
 /// Processor time used so far, user and system, seconds.
-pub fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     // SAFETY: `getrusage` fills the struct it is given; all zeroes is a valid one.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -15,8 +15,11 @@ pub fn cpu_seconds() -> f64 {
 }
 
 /// Resident memory, bytes; 0 when `/proc` is not there.
-pub fn rss_bytes() -> u64 {
+pub(crate) fn rss_bytes() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    let pages = statm
+        .split_ascii_whitespace()
+        .nth(1)
+        .and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or(0) * rustix::param::page_size() as u64
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -85,9 +85,11 @@ impl Sampler {
         if self.ticks.is_multiple_of(TICKS_PER_USER_READ) {
             self.facts.forget_users();
         }
-        self.attribution.update(moment, self.host.processes(), &mut self.facts);
+        self.attribution
+            .update(moment, self.host.processes(), &mut self.facts);
         let ended = self.host.ended_sites();
-        self.kernel.free_sites(&ended, &|stack| self.host.uses_stack(stack));
+        self.kernel
+            .free_sites(&ended, &|stack| self.host.uses_stack(stack));
         let health = self.health(started);
         let parts = Parts {
             moment,
@@ -100,7 +102,12 @@ impl Sampler {
         };
         let snapshot = assemble::snapshot(&parts, &mut self.facts, health);
         self.ticks += 1;
-        debug!("tick {}: {} processes in {:?}", self.ticks, snapshot.processes.len(), started.elapsed());
+        debug!(
+            "tick {}: {} processes in {:?}",
+            self.ticks,
+            snapshot.processes.len(),
+            started.elapsed()
+        );
         Ok(snapshot)
     }
 
@@ -108,7 +115,10 @@ impl Sampler {
         let observed = self.kernel.observe_self();
         Health {
             probes: self.kernel.probes().to_vec(),
-            feed: FeedHealth { undecodable: self.undecodable, ..FeedHealth::default() },
+            feed: FeedHealth {
+                undecodable: self.undecodable,
+                ..FeedHealth::default()
+            },
             agent: AgentHealth {
                 cpu_seconds: own_use::cpu_seconds(),
                 rss_bytes: own_use::rss_bytes(),
@@ -135,8 +145,10 @@ impl Sampler {
         interest: impl Fn() -> Interest,
         snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     ) -> Result<(), KernelError> {
-        let feed = AsyncFd::with_interest(FeedFd(self.kernel.feed().as_raw_fd()), Readiness::READABLE)
-            .map_err(|source| KernelError::Io { what: "epoll on the ring buffer", source })?;
+        let feed_fd = self.kernel.feed_fd()?;
+        // SAFETY: `AsyncFd` owns this descriptor, which nothing else knows, and always answers with the same number.
+        let feed = unsafe { AsyncFd::register_with_interest(feed_fd, Readiness::READABLE) }
+            .map_err(|error| feed_error(error.into()))?;
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !snapshots.is_closed() {
@@ -154,20 +166,18 @@ impl Sampler {
     /// The kernel side asks to be read before the next tick.
     fn feed_is_filling(
         &mut self,
-        ready: io::Result<tokio::io::unix::AsyncFdReadyGuard<'_, FeedFd>>,
+        ready: io::Result<tokio::io::unix::AsyncFdReadyGuard<'_, OwnedFd>>,
     ) -> Result<(), KernelError> {
-        let mut ready = ready.map_err(|source| KernelError::Io { what: "epoll on the ring buffer", source })?;
+        let mut ready = ready.map_err(feed_error)?;
         self.kernel.drain_feed();
         ready.clear_ready();
         Ok(())
     }
 }
 
-/// The ring buffer's descriptor, to wait on; the kernel side owns and closes it.
-struct FeedFd(RawFd);
-
-impl AsRawFd for FeedFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
+fn feed_error(source: io::Error) -> KernelError {
+    KernelError::Io {
+        what: "epoll on the ring buffer",
+        source,
     }
 }

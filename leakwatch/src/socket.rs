@@ -76,13 +76,19 @@ impl Listener {
             fs::create_dir_all(directory)?;
         }
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens there"));
+            return Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                "another agent listens there",
+            ));
         }
         if fs::symlink_metadata(path).is_ok() {
             fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
-        let listener = Self { listener, path: path.to_owned() };
+        let listener = Self {
+            listener,
+            path: path.to_owned(),
+        };
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         Ok(listener)
     }
@@ -94,7 +100,10 @@ impl Listener {
             match self.listener.accept().await {
                 Ok((stream, _)) if viewers.lock().len() < MAX_VIEWERS => {
                     next += 1;
-                    let viewer = Viewer { number: next, viewers: viewers.clone() };
+                    let viewer = Viewer {
+                        number: next,
+                        viewers: viewers.clone(),
+                    };
                     tokio::spawn(viewer.serve(stream, snapshots.clone()));
                 }
                 Ok(_) => debug!("a viewer was turned away: {MAX_VIEWERS} are there"),
@@ -147,7 +156,7 @@ impl Viewer {
     }
 }
 
-async fn send(to: &mut (impl AsyncWriteExt + Unpin), snapshot: &Snapshot) -> io::Result<()> {
+async fn send(to: &mut (impl tokio::io::AsyncWrite + Unpin), snapshot: &Snapshot) -> io::Result<()> {
     let mut line = serde_json::to_vec(snapshot)?;
     line.push(b'\n');
     to.write_all(&line).await
@@ -156,7 +165,11 @@ async fn send(to: &mut (impl AsyncWriteExt + Unpin), snapshot: &Snapshot) -> io:
 /// The next interest; `None` when the client is gone or talks nonsense. Keeps what it read so far in `line` when dropped.
 async fn request(from: &mut BufReader<OwnedReadHalf>, line: &mut Vec<u8>) -> Option<Interest> {
     loop {
-        let available = from.fill_buf().await.ok().filter(|available| !available.is_empty())?;
+        let available = from
+            .fill_buf()
+            .await
+            .ok()
+            .filter(|available| !available.is_empty())?;
         let end = available.iter().position(|&byte| byte == b'\n');
         let take = end.map_or(available.len(), |end| end + 1);
         line.extend_from_slice(&available[..take]);

@@ -1,1 +1,14 @@
-//! Harness of the end-to-end tests.
+//! Harness of the end-to-end tests: what leakwatch reports is held against `/proc`.
+//!
+//! The suites are in `tests/suite`, behind the feature `privileged` because they load probes.
+
+pub mod agent;
+pub mod binary;
+pub mod compare;
+pub mod holder;
+pub mod load;
+pub mod package;
+pub mod stress;
+pub mod table;
+pub mod tmux;
+pub mod truth;

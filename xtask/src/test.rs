@@ -11,12 +11,19 @@ const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 pub(crate) fn test(sh: &Shell) -> Result<()> {
     setup::test_needs(sh)?;
     let binary = build::release(sh)?;
-    cmd!(sh, "cargo test").run()?;
+    cmd!(sh, "cargo test --no-fail-fast").run()?;
     // The pure half stands without the loader.
-    cmd!(sh, "cargo test --package leakwatch --no-default-features").run()?;
+    cmd!(
+        sh,
+        "cargo test --package leakwatch --no-default-features --no-fail-fast"
+    )
+    .run()?;
     // Real probes: cargo builds as this user, only the test programs run as root.
-    let privileged =
-        cmd!(sh, "cargo test --package leakwatch-tests --features privileged").env("LEAKWATCH_BIN", binary);
+    let privileged = cmd!(
+        sh,
+        "cargo test --package leakwatch-tests --features privileged --no-fail-fast"
+    )
+    .env("LEAKWATCH_BIN", binary);
     Ok(if root::is_root() {
         privileged
     } else {

@@ -33,11 +33,18 @@ pub(crate) fn locate() {
             unsafe { *address = value as u64 };
         }
     }
-    let pointer = Object::new(map as u64).and_then(|array| array.read::<u64>(offset!(bpf_array_pptrs)));
-    if let (Some(slot), Some(pointer)) = (PERCPU_ADDRESSES.get_ptr_mut(MAX_CPUS), pointer) {
-        // SAFETY: as above.
-        unsafe { *slot = pointer };
-    }
+    let Some(slot) = PERCPU_ADDRESSES.get_ptr_mut(MAX_CPUS) else {
+        return;
+    };
+    // The verifier allows no arithmetic on a map's address; read back from a map value it is a plain number.
+    // SAFETY: as above.
+    let array = unsafe {
+        *slot = map as u64;
+        slot.read_volatile()
+    };
+    let pointer = Object::new(array).and_then(|array| array.read::<u64>(offset!(bpf_array_pptrs)));
+    // SAFETY: as above.
+    unsafe { *slot = pointer.unwrap_or(0) };
 }
 
 /// Sum over all CPUs of the `i32` behind a per-CPU pointer.

@@ -1,5 +1,6 @@
 //! `iter/task`: the levels of every process. About 1 us a process, where `/proc` takes 40.
 
+use aya_ebpf::{macros::map, maps::PerCpuArray};
 use leakwatch_common::{
     COMM_LEN,
     levels::{TaskRow, flag},
@@ -19,6 +20,10 @@ use crate::{
 const RLIMIT_NOFILE: u32 = 7;
 /// `EXIT_ZOMBIE | EXIT_DEAD`, include/linux/sched.h.
 const EXIT_STATES: u32 = 0x30;
+
+/// The row that is being filled, see [`fill`].
+#[map]
+static ROW: PerCpuArray<TaskRow> = PerCpuArray::with_max_entries(1, 0);
 
 /// `struct bpf_iter__task`.
 #[repr(C)]
@@ -40,87 +45,94 @@ extern "C" fn tasks(ctx: *mut Context) -> i32 {
     if offset!(percpu_counter_count) != ABSENT && unsafe { (*meta).seq_num } == 0 {
         percpu::locate();
     }
-    if let Some(row) = row(task) {
-        iterator::write(meta, &row);
+    let Some(row) = ROW.get_ptr_mut(0) else { return 0 };
+    // SAFETY: a per-CPU map value, and iterators do not nest.
+    let row = unsafe { &mut *row };
+    if fill(task, row).is_some() {
+        iterator::write(meta, row);
     }
     0
 }
 
-/// The row of the process, if `task` is the one to read it from: the leader, or, when the leader has exited and so has
-/// let go of memory and descriptors, any thread that still has them.
+/// Fills the row of the process, if `task` is the one to read it from: the leader, or, when the leader has exited and so
+/// has let go of memory and descriptors, any thread that still has them.
+///
+/// `row` is in a map, and each step stores what it found before the next one begins: the verifier keeps no track of what is
+/// in a map, so the steps do not multiply the paths that it has to follow.
 #[inline(always)]
-fn row(task: Task) -> Option<TaskRow> {
+fn fill(task: Task, row: &mut TaskRow) -> Option<()> {
     if task.is_kernel_thread() {
         return None;
     }
-    let tgid = task.tgid()?;
+    row.tgid = task.tgid()?;
     let leader = task.leader()?;
-    let mut flags = 0;
-    if task.tid()? != tgid {
+    row.flags = 0;
+    if task.tid()? != row.tgid {
         if leader.mm().is_some() || task.mm().is_none() {
             return None;
         }
-        flags |= flag::LEADER_EXITED;
+        row.flags |= flag::LEADER_EXITED;
     }
-    let object = leader.0;
-    let signal = task.signal()?;
-    let mut row = TaskRow {
-        start_boottime_ns: leader.start_boottime_ns()?,
-        cgroup_id: cgroup_id(object).unwrap_or(0),
-        nofile_soft: signal.read(offset!(signal_rlim) + RLIMIT_NOFILE * 16)?,
-        rss_anon_bytes: 0,
-        rss_file_bytes: 0,
-        rss_shmem_bytes: 0,
-        swap_bytes: 0,
-        total_vm_bytes: 0,
-        start_brk: 0,
-        brk: 0,
-        tgid,
-        parent_tgid: object
-            .follow(offset!(task_real_parent))
-            .map(Task)
-            .and_then(Task::tgid)
-            .unwrap_or(0),
-        euid: object.follow(offset!(task_cred))?.read(offset!(cred_euid))?,
-        exec_id: task.exec_id()?,
-        threads: signal.read(offset!(signal_nr_threads))?,
-        fds: 0,
-        map_count: 0,
-        flags: 0,
-        comm: object.read::<[u8; COMM_LEN]>(offset!(task_comm))?,
-    };
-    if let Some(mm) = task.mm() {
-        flags |= memory(mm, &mut row)?;
-    } else if object.read::<u32>(offset!(task_exit_state))? & EXIT_STATES != 0 {
-        flags |= flag::ZOMBIE;
-    }
-    if let Some(files) = task.files() {
-        let (fds, truncated) = open_fds(files)?;
-        row.fds = fds;
-        flags |= truncated;
-    }
-    row.flags = flags;
-    Some(row)
+    identity(task, leader, row)?;
+    memory(task, leader, row)?;
+    open_fds(task, row)
 }
 
 #[inline(always)]
-fn memory(mm: Object, row: &mut TaskRow) -> Option<u32> {
-    let page = u64::from(setting!(page_bytes));
-    let (anon, anon_exact) = rss_pages(mm, RssCounter::Anon)?;
-    let (swap, swap_exact) = rss_pages(mm, RssCounter::Swap)?;
-    row.rss_anon_bytes = anon * page;
-    row.swap_bytes = swap * page;
-    row.rss_file_bytes = rss_pages(mm, RssCounter::File)?.0 * page;
-    row.rss_shmem_bytes = rss_pages(mm, RssCounter::Shmem)?.0 * page;
-    row.total_vm_bytes = mm.read::<u64>(offset!(mm_total_vm))? * page;
+fn identity(task: Task, leader: Task, row: &mut TaskRow) -> Option<()> {
+    let signal = task.signal()?;
+    row.start_boottime_ns = leader.start_boottime_ns()?;
+    row.nofile_soft = signal.read(offset!(signal_rlim) + RLIMIT_NOFILE * 16)?;
+    row.threads = signal.read(offset!(signal_nr_threads))?;
+    row.exec_id = task.exec_id()?;
+    let leader = leader.0;
+    row.parent_tgid = leader.follow(offset!(task_real_parent)).map(Task)?.tgid()?;
+    row.euid = leader.follow(offset!(task_cred))?.read(offset!(cred_euid))?;
+    row.comm = leader.read::<[u8; COMM_LEN]>(offset!(task_comm))?;
+    row.cgroup_id = cgroup_id(leader).unwrap_or(0);
+    Some(())
+}
+
+#[inline(always)]
+fn memory(task: Task, leader: Task, row: &mut TaskRow) -> Option<()> {
+    row.rss_anon_bytes = 0;
+    row.rss_file_bytes = 0;
+    row.rss_shmem_bytes = 0;
+    row.swap_bytes = 0;
+    row.total_vm_bytes = 0;
+    row.start_brk = 0;
+    row.brk = 0;
+    row.map_count = 0;
+    let Some(mm) = task.mm() else {
+        if leader.0.read::<u32>(offset!(task_exit_state))? & EXIT_STATES != 0 {
+            row.flags |= flag::ZOMBIE;
+        }
+        return Some(());
+    };
+    row.total_vm_bytes = mm.read::<u64>(offset!(mm_total_vm))? * page_bytes();
     row.start_brk = mm.read(offset!(mm_start_brk))?;
     row.brk = mm.read(offset!(mm_brk))?;
     row.map_count = mm.read(offset!(mm_map_count))?;
-    Some(if anon_exact && swap_exact {
-        flag::RSS_EXACT
-    } else {
-        0
-    })
+    row.flags |= flag::RSS_EXACT;
+    resident(mm, RssCounter::Anon, &mut row.rss_anon_bytes, &mut row.flags)?;
+    resident(mm, RssCounter::Swap, &mut row.swap_bytes, &mut row.flags)?;
+    resident(mm, RssCounter::File, &mut row.rss_file_bytes, &mut row.flags)?;
+    resident(mm, RssCounter::Shmem, &mut row.rss_shmem_bytes, &mut row.flags)
+}
+
+#[inline(always)]
+fn resident(mm: Object, counter: RssCounter, bytes: &mut u64, flags: &mut u32) -> Option<()> {
+    let (pages, exact) = rss_pages(mm, counter)?;
+    *bytes = pages * page_bytes();
+    if !exact {
+        *flags &= !flag::RSS_EXACT;
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn page_bytes() -> u64 {
+    u64::from(setting!(page_bytes))
 }
 
 #[inline(always)]
@@ -131,60 +143,60 @@ fn cgroup_id(task: Object) -> Option<u64> {
         .read(offset!(kernfs_node_id))
 }
 
+/// The number of open descriptors, from the bitmap `fdtable.open_fds`.
+#[inline(always)]
+fn open_fds(task: Task, row: &mut TaskRow) -> Option<()> {
+    row.fds = 0;
+    let Some(files) = task.files() else {
+        return Some(());
+    };
+    let fdt = files.follow(offset!(files_fdt))?;
+    let slots = fdt.read::<u32>(offset!(fdtable_max_fds))?;
+    if slots > MAX_READS * FDS_PER_READ {
+        row.flags |= flag::FDS_TRUNCATED;
+    }
+    row.fds = count_bits(fdt.read(offset!(fdtable_open_fds))?, slots);
+    Some(())
+}
+
 /// Words of the bitmap read at once.
 const WORDS: usize = 16;
 const FDS_PER_READ: u32 = WORDS as u32 * 64;
-/// 1024 reads of 1024 descriptors: `fs.nr_open` as it is by default. The verifier follows every iteration, so the bound
-/// is also its cost.
-const MAX_READS: u32 = 1024;
+/// 128 reads of 1024 descriptors. The verifier follows every iteration, so the bound is also its cost; the agent counts
+/// the few tables that are larger.
+const MAX_READS: u32 = 128;
 
-/// Counts the bits of `fdtable.open_fds`.
-#[inline(always)]
-fn open_fds(files: Object) -> Option<(u32, u32)> {
-    let fdt = files.follow(offset!(files_fdt))?;
-    let slots = fdt.read::<u32>(offset!(fdtable_max_fds))?;
-    let bitmap = fdt.read::<u64>(offset!(fdtable_open_fds))?;
-    let mut open = 0;
+/// Counts the ones among the first `bits` bits of kernel memory.
+///
+/// A global function in the eBPF sense, which the verifier checks once on its own instead of once per path that leads to
+/// a call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn count_bits(bitmap: u64, bits: u32) -> u32 {
+    let mut ones = 0;
     for read in 0..MAX_READS {
         let first = read * FDS_PER_READ;
-        if first >= slots {
-            return Some((open, 0));
-        }
-        open += if slots - first >= FDS_PER_READ {
-            let words = read_at::<[u64; WORDS]>(bitmap + u64::from(first / 8))?;
-            ones(&words)
-        } else {
-            last_words(bitmap + u64::from(first / 8), slots - first)?
-        };
-    }
-    Some((
-        open,
-        if slots > MAX_READS * FDS_PER_READ {
-            flag::FDS_TRUNCATED
-        } else {
-            0
-        },
-    ))
-}
-
-/// The rest of a table that is not a multiple of one read: a fresh one has 64 slots.
-#[inline(always)]
-fn last_words(bitmap: u64, slots: u32) -> Option<u32> {
-    let mut open = 0;
-    for word in 0..WORDS as u32 {
-        if word * 64 >= slots {
+        if first >= bits {
             break;
         }
-        open += read_at::<u64>(bitmap + u64::from(word) * 8)?.count_ones();
-    }
-    Some(open)
-}
-
-#[inline(always)]
-fn ones(words: &[u64; WORDS]) -> u32 {
-    let mut ones = 0;
-    for word in words {
-        ones += word.count_ones();
+        let at = bitmap + u64::from(first / 8);
+        if bits - first >= FDS_PER_READ {
+            let Some(words) = read_at::<[u64; WORDS]>(at) else {
+                break;
+            };
+            for word in words {
+                ones += word.count_ones();
+            }
+            continue;
+        }
+        // The rest of a table that is not a multiple of one read: a fresh one has 64 slots.
+        for word in 0..WORDS as u32 {
+            if first + word * 64 >= bits {
+                break;
+            }
+            ones += read_at::<u64>(at + u64::from(word) * 8).map_or(0, u64::count_ones);
+        }
+        break;
     }
     ones
 }

@@ -16,7 +16,12 @@ use crate::{
 #[derive(Clone, Debug, clap::Args)]
 pub struct AgentArgs {
     /// Where to answer /metrics, /healthz and /readyz. Loopback unless you say otherwise: it shows process names
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9843", env = "LEAKWATCH_LISTEN")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:9843",
+        env = "LEAKWATCH_LISTEN"
+    )]
     pub listen: SocketAddr,
 
     /// Socket for `leakwatch top`, open to its owner only
@@ -78,12 +83,14 @@ pub fn run(args: &AgentArgs) -> Result<(), Failure> {
 
 async fn serve(args: &AgentArgs) -> Result<(), Failure> {
     // What can be refused without privilege is tried first.
-    let http = TcpListener::bind(args.listen).await.map_err(|error| Failure::CannotObserve {
-        what: format!("bind {}: {error}", args.listen),
-        cause: (error.kind() == std::io::ErrorKind::AddrInUse)
-            .then(|| "another program, or another agent, listens there".to_owned()),
-        fix: Some("choose another port: leakwatch agent --listen 127.0.0.1:PORT".to_owned()),
-    })?;
+    let http = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| Failure::CannotObserve {
+            what: format!("bind {}: {error}", args.listen),
+            cause: (error.kind() == std::io::ErrorKind::AddrInUse)
+                .then(|| "another program, or another agent, listens there".to_owned()),
+            fix: Some("choose another port: leakwatch agent --listen 127.0.0.1:PORT".to_owned()),
+        })?;
     let listener = Listener::bind(&args.socket).map_err(|error| Failure::CannotObserve {
         what: format!("bind {}: {error}", args.socket.display()),
         cause: None,

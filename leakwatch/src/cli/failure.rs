@@ -33,12 +33,20 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::ClosedPipe;
         }
-        Self::CannotObserve { what: format!("writing the output: {error}"), cause: None, fix: None }
+        Self::CannotObserve {
+            what: format!("writing the output: {error}"),
+            cause: None,
+            fix: None,
+        }
     }
 
     /// Something that failed for the reason it says itself.
     pub fn because(what: impl Into<String>) -> Self {
-        Self::CannotObserve { what: what.into(), cause: None, fix: None }
+        Self::CannotObserve {
+            what: what.into(),
+            cause: None,
+            fix: None,
+        }
     }
 }
 
@@ -54,8 +62,16 @@ impl From<KernelError> for Failure {
             }
             source = inner.source();
         }
-        let fix = if error.is_permission() { "run it as root: sudo leakwatch" } else { "leakwatch doctor" };
-        Self::CannotObserve { what, cause: None, fix: Some(fix.to_owned()) }
+        let fix = if error.is_permission() {
+            "run it as root: sudo leakwatch"
+        } else {
+            "leakwatch doctor"
+        };
+        Self::CannotObserve {
+            what,
+            cause: None,
+            fix: Some(fix.to_owned()),
+        }
     }
 }
 

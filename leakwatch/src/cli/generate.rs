@@ -26,9 +26,10 @@ pub fn man(command: clap::Command) -> Result<(), Failure> {
     let man = clap_mangen::Man::new(command.clone());
     man.render(&mut page).map_err(Failure::output)?;
     for verb in command.get_subcommands() {
-        let verb = verb.clone().name(format!("leakwatch {}", verb.get_name()));
-        let man = clap_mangen::Man::new(verb);
-        man.render_description_section(&mut page).map_err(Failure::output)?;
+        writeln!(page, ".SH \"LEAKWATCH {}\"", verb.get_name().to_uppercase()).map_err(Failure::output)?;
+        let man = clap_mangen::Man::new(verb.clone());
+        man.render_description_section(&mut page)
+            .map_err(Failure::output)?;
         man.render_options_section(&mut page).map_err(Failure::output)?;
     }
     io::stdout().write_all(&page).map_err(Failure::output)

@@ -32,7 +32,8 @@ pub(super) async fn asked_to_end() -> io::Result<()> {
 
 /// Name of this host: the node's in Kubernetes, where the kernel's is the pod's.
 pub(super) fn host_name() -> String {
-    std::env::var("NODE_NAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| {
-        rustix::system::uname().nodename().to_string_lossy().into_owned()
-    })
+    std::env::var("NODE_NAME")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
 }

@@ -30,7 +30,7 @@ async fn show(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let batch = args.batch(terminal);
     let (publish, snapshots) = watch::channel(None);
-    let (want, wanted) = watch::channel(args.interest());
+    let (want, wanted) = watch::channel(interest(&args));
     let agent = connect(&args).await?;
     let from_agent = agent.is_some();
     let source = async {
@@ -40,14 +40,26 @@ async fn show(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
                 .map_err(|error| Failure::because(format!("watching the agent: {error}"))),
             None => {
                 let sampler = Sampler::attach(&LoadOptions::default(), runtime::host_name())?;
-                sampler.run(args.interval, move || wanted.borrow().clone(), publish).await.map_err(Failure::from)
+                sampler
+                    .run(args.interval, move || wanted.borrow().clone(), publish)
+                    .await
+                    .map_err(Failure::from)
             }
         }
     };
     let view = async {
         match batch {
-            Some(batch) => write(snapshots, &args.selection(), batch, args.ascii(), from_agent).await,
-            None => top::run(snapshots, want, args.options(color))
+            Some(batch) => {
+                write(
+                    snapshots,
+                    &args.rows(),
+                    batch,
+                    args.wants_ascii(environment),
+                    from_agent,
+                )
+                .await
+            }
+            None => top::run(snapshots, want, args.screen(color, environment))
                 .await
                 .map_err(|error| Failure::because(format!("the screen: {error}"))),
         }
@@ -61,14 +73,28 @@ async fn show(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
     }
 }
 
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What costs something and is wanted from the start.
+fn interest(args: &TopArgs) -> Interest {
+    Interest {
+        fd_kinds_of_all: args.fd_kinds,
+        fd_kinds_of: args.pids.iter().copied().collect(),
+    }
+}
+
 /// A running agent, if one was asked for or is there.
 async fn connect(args: &TopArgs) -> Result<Option<UnixStream>, Failure> {
     if let Some(path) = &args.connect {
-        let stream = UnixStream::connect(path).await.map_err(|error| Failure::CannotObserve {
-            what: format!("connect {}: {error}", path.display()),
-            cause: Some("no agent listens there, or it is not yours to watch".to_owned()),
-            fix: Some("load the probes here instead: leakwatch top, without --connect".to_owned()),
-        })?;
+        let stream = UnixStream::connect(path)
+            .await
+            .map_err(|error| Failure::CannotObserve {
+                what: format!("connect {}: {error}", path.display()),
+                cause: Some("no agent listens there, or it is not yours to watch".to_owned()),
+                fix: Some("load the probes here instead: leakwatch top, without --connect".to_owned()),
+            })?;
         return Ok(Some(stream));
     }
     Ok(UnixStream::connect(socket::DEFAULT_PATH).await.ok())
@@ -82,13 +108,18 @@ async fn write(
     ascii: bool,
     from_agent: bool,
 ) -> Result<(), Failure> {
-    let width = io::stdout().is_terminal().then(|| crossterm::terminal::size().ok()).flatten();
+    let width = io::stdout()
+        .is_terminal()
+        .then(|| crossterm::terminal::size().ok())
+        .flatten();
     let mut report = Report::new(batch.format, width.map(|(columns, _)| columns), ascii);
     let mut left = batch.iterations.map(NonZeroU64::get);
     let mut shown_before = from_agent;
     let mut missing = Vec::new();
     while left != Some(0) {
-        let Some(snapshot) = next(&mut snapshots).await else { break };
+        let Some(snapshot) = next(&mut snapshots).await else {
+            break;
+        };
         if !std::mem::replace(&mut shown_before, true) {
             continue;
         }
@@ -126,5 +157,10 @@ async fn next(snapshots: &mut Snapshots) -> Option<Arc<Snapshot>> {
 /// Processes that were asked for and are not there.
 fn gone(selection: &RowSelection, snapshot: &Snapshot) -> Vec<u32> {
     let is_there = |pid: &u32| snapshot.processes.iter().any(|process| process.id.pid == *pid);
-    selection.pids.iter().copied().filter(|pid| !is_there(pid)).collect()
+    selection
+        .pids
+        .iter()
+        .copied()
+        .filter(|pid| !is_there(pid))
+        .collect()
 }

@@ -80,17 +80,19 @@ pub enum KernelError {
 }
 
 impl KernelError {
-    /// Whether the kernel said no for want of privilege.
+    /// Whether the kernel said no for want of privilege. A verifier that rejects a program says `EACCES`, so only `EPERM`
+    /// counts.
     pub fn is_permission(&self) -> bool {
         let mut error: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(current) = error {
-            if let Some(io) = current.downcast_ref::<io::Error>()
-                && matches!(io.raw_os_error(), Some(libc::EPERM | libc::EACCES))
+            if current
+                .downcast_ref::<io::Error>()
+                .is_some_and(|io| io.raw_os_error() == Some(libc::EPERM))
             {
                 return true;
             }
             error = current.source();
         }
-        matches!(self, Self::RequiredProbe { reason, .. } if reason.contains("os error 1)") || reason.contains("os error 13)"))
+        matches!(self, Self::RequiredProbe { reason, .. } if reason.contains("(os error 1)"))
     }
 }

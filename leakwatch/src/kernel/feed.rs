@@ -1,6 +1,6 @@
 //! The ring buffer, from the reader's end.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::{
     Ebpf,
@@ -12,7 +12,7 @@ use super::error::KernelError;
 use crate::raw::{RawBatch, Source};
 
 /// Reads records and keeps them until the next tick.
-pub struct Feed {
+pub(super) struct Feed {
     ring: RingBuf<MapData>,
     waiting: BytesMut,
 }
@@ -44,10 +44,9 @@ impl Feed {
             bytes,
         })
     }
-}
 
-impl AsRawFd for Feed {
-    fn as_raw_fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
+    /// What to wait on.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
     }
 }

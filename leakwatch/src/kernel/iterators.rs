@@ -8,7 +8,7 @@ use std::{
 
 use aya::{Ebpf, programs::Iter};
 use bytes::Bytes;
-use leakwatch_common::levels::{TaskRow, VmaRow};
+use leakwatch_common::levels::{TaskRow, VmaRow, flag};
 use log::warn;
 
 use super::error::KernelError;
@@ -51,6 +51,9 @@ impl Iterators {
             source,
         })?;
         self.largest = self.largest.max(bytes.len());
+        for row in bytes.chunks_exact_mut(size_of::<TaskRow>()) {
+            count_large_table(row);
+        }
         if self.vmas_from_procfs {
             self.tgids = bytes
                 .chunks_exact(size_of::<TaskRow>())
@@ -134,6 +137,30 @@ fn open(ebpf: &mut Ebpf, program: &'static str) -> Result<File, KernelError> {
         what: "open of an iterator",
         source: io::Error::other(source),
     })
+}
+
+/// Counts the descriptors of a table that the iterator could not walk to its end.
+fn count_large_table(bytes: &mut [u8]) {
+    let mut row: TaskRow = bytemuck::pod_read_unaligned(bytes);
+    if row.flags & flag::FDS_TRUNCATED == 0 {
+        return;
+    }
+    let directory = format!("/proc/{}/fd", row.tgid);
+    // From 6.2 on the size of the directory is the number of descriptors; before, it is 0 (fs/proc/fd.c).
+    let size = fs::metadata(&directory)
+        .map(|metadata| metadata.len())
+        .ok()
+        .filter(|&size| size > 0);
+    let count = size.or_else(|| {
+        fs::read_dir(&directory)
+            .ok()
+            .map(|entries| entries.count() as u64)
+    });
+    if let Some(count) = count {
+        row.fds = u32::try_from(count).unwrap_or(u32::MAX);
+        row.flags &= !flag::FDS_TRUNCATED;
+        bytes.copy_from_slice(bytemuck::bytes_of(&row));
+    }
 }
 
 /// What `iter/task_vma` would write, from `/proc/PID/maps`; nothing for a process that is gone.

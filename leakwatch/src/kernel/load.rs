@@ -49,38 +49,14 @@ impl Default for LoadOptions {
     }
 }
 
-/// An object whose maps exist and whose probes were tried.
-pub(super) struct Loaded {
+/// An object whose maps exist; no probe is attached yet.
+pub(super) struct Prepared {
     pub(super) ebpf: Ebpf,
-    pub(super) probes: Vec<ProbeHealth>,
+    btf: Btf,
 }
 
-pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
-    let mut loaded = prepare(options)?;
-    for (probe, health) in PROBES.iter().zip(&loaded.probes) {
-        if probe.required && health.state == ProbeState::Failed {
-            return Err(KernelError::RequiredProbe {
-                program: probe.program,
-                hook: health.hook.clone(),
-                reason: health.reason.clone().unwrap_or_default(),
-            });
-        }
-    }
-    if log::log_enabled!(log::Level::Debug) {
-        forward_probe_log(&mut loaded.ebpf);
-    }
-    Ok(loaded)
-}
-
-/// Loads and attaches every probe, required or not, and says how each fared. Everything is detached again on return.
-///
-/// # Errors
-/// When not even the maps could be made.
-pub fn probe_each(options: &LoadOptions) -> Result<Vec<ProbeHealth>, KernelError> {
-    prepare(options).map(|loaded| loaded.probes)
-}
-
-fn prepare(options: &LoadOptions) -> Result<Loaded, KernelError> {
+/// Creates the maps.
+pub(super) fn prepare(options: &LoadOptions) -> Result<Prepared, KernelError> {
     let data = fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;
     let offsets = offsets::look_up(&KernelTypes::parse(&data)?)?;
     drop(data);
@@ -94,11 +70,48 @@ fn prepare(options: &LoadOptions) -> Result<Loaded, KernelError> {
         page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
     };
     let mut ebpf = create_maps(options, &btf, &offsets, &settings)?;
-    let probes = PROBES
-        .iter()
-        .map(|probe| try_probe(&mut ebpf, &btf, options, probe))
-        .collect();
-    Ok(Loaded { ebpf, probes })
+    if log::log_enabled!(log::Level::Debug) {
+        forward_probe_log(&mut ebpf);
+    }
+    Ok(Prepared { ebpf, btf })
+}
+
+impl Prepared {
+    /// Loads and attaches every probe, required or not, and says how each fared.
+    pub(super) fn attach_each(&mut self, options: &LoadOptions) -> Vec<ProbeHealth> {
+        PROBES
+            .iter()
+            .map(|probe| try_probe(&mut self.ebpf, &self.btf, options, probe))
+            .collect()
+    }
+
+    /// As [`Self::attach_each`].
+    ///
+    /// # Errors
+    /// When a required probe was refused.
+    pub(super) fn attach(&mut self, options: &LoadOptions) -> Result<Vec<ProbeHealth>, KernelError> {
+        let probes = self.attach_each(options);
+        let refused = PROBES
+            .iter()
+            .zip(&probes)
+            .find(|(probe, health)| probe.required && health.state == ProbeState::Failed);
+        match refused {
+            None => Ok(probes),
+            Some((probe, health)) => Err(KernelError::RequiredProbe {
+                program: probe.program,
+                hook: health.hook.clone(),
+                reason: health.reason.clone().unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+/// Loads and attaches every probe, required or not, and says how each fared. Everything is detached again on return.
+///
+/// # Errors
+/// When not even the maps could be made.
+pub fn probe_each(options: &LoadOptions) -> Result<Vec<ProbeHealth>, KernelError> {
+    prepare(options).map(|mut prepared| prepared.attach_each(options))
 }
 
 fn create_maps(
@@ -193,9 +206,11 @@ fn explain(error: &ProgramError) -> String {
         } => {
             debug!("verifier: {verifier_log}");
             let log = verifier_log.to_string();
-            let why = log.lines().rev().find(|line| {
-                !line.is_empty() && !line.starts_with("processed ") && !line.starts_with("verification time")
-            });
+            let closing = ["processed ", "verification time", "stack depth"];
+            let why = log
+                .lines()
+                .rev()
+                .find(|line| !line.trim().is_empty() && !closing.iter().any(|words| line.starts_with(words)));
             match why {
                 Some(why) => format!("bpf(BPF_PROG_LOAD): {io_error}: {why}"),
                 None => format!("bpf(BPF_PROG_LOAD): {io_error}"),

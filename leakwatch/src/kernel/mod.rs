@@ -14,6 +14,8 @@ mod site_table;
 mod stacks;
 mod statistics;
 
+use std::os::fd::OwnedFd;
+
 use aya::Ebpf;
 
 pub use self::{
@@ -53,15 +55,19 @@ impl Kernel {
     /// # Errors
     /// When nothing could be observed: no type information, no permission, a required probe refused.
     pub fn attach(options: &LoadOptions) -> Result<Self, KernelError> {
-        let mut loaded = load::load(options)?;
+        let mut prepared = load::prepare(options)?;
+        // The first birth needs a free site: the table is filled before any probe runs.
+        let sites = SiteTable::open(&mut prepared.ebpf)?;
+        let probes = prepared.attach(options)?;
+        let mut ebpf = prepared.ebpf;
         Ok(Self {
-            feed: Feed::open(&mut loaded.ebpf)?,
-            sites: SiteTable::open(&mut loaded.ebpf)?,
-            stacks: Stacks::open(&mut loaded.ebpf)?,
-            statistics: Statistics::open(&mut loaded.ebpf)?,
-            iterators: Iterators::new(&loaded.probes),
-            probes: loaded.probes,
-            ebpf: loaded.ebpf,
+            feed: Feed::open(&mut ebpf)?,
+            sites,
+            stacks: Stacks::open(&mut ebpf)?,
+            statistics: Statistics::open(&mut ebpf)?,
+            iterators: Iterators::new(&probes),
+            probes,
+            ebpf,
         })
     }
 
@@ -70,9 +76,18 @@ impl Kernel {
         &self.probes
     }
 
-    /// Readable when the feed fills up between two ticks; then call [`Kernel::drain_feed`].
-    pub fn feed(&self) -> &Feed {
-        &self.feed
+    /// A descriptor that becomes readable when the feed fills up between two ticks; then call [`Kernel::drain_feed`].
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn feed_fd(&self) -> Result<OwnedFd, KernelError> {
+        self.feed
+            .fd()
+            .try_clone_to_owned()
+            .map_err(|source| KernelError::Io {
+                what: "dup of the ring buffer's descriptor",
+                source,
+            })
     }
 
     /// Takes over what waits in the ring buffer. Returns how many bytes.

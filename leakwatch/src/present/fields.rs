@@ -16,6 +16,8 @@ pub enum Unit {
     State,
     /// A number of things.
     Count,
+    /// A length of time.
+    Nanoseconds,
     /// An amount of memory.
     Bytes,
     /// Growth of memory.
@@ -139,6 +141,7 @@ impl Field {
             (_, _, Value::Text(text)) => text.into(),
             (_, _, Value::State(state)) => state_name(state).into(),
             (_, Unit::Bytes, Value::Amount(amount)) => units::bytes(amount).into(),
+            (_, Unit::Nanoseconds, Value::Amount(amount)) => units::duration(amount).into(),
             (_, _, Value::Amount(amount)) => units::count(amount).into(),
             (_, Unit::BytesPerSecond, Value::Rate(rate)) => units::bytes_per_minute(rate).into(),
             (_, _, Value::Rate(rate)) => units::count_per_minute(rate).into(),
@@ -258,7 +261,7 @@ fields! {
         "Arguments joined by spaces.",
         |p| text(p.cmdline.as_deref());
     FdLimit "fd_limit" "fd_limit" "FD LIMIT" Count None,
-        "Soft `RLIMIT_NOFILE`; unknown when unlimited.",
+        "Soft limit on open descriptors; unknown when unlimited.",
         |p| p.fd_limit.map_or(Value::Unknown, Value::Amount);
     MappedAnon "mapped_anon" "mapped_anon_bytes" "MAPPED" Bytes None,
         "Mapped anonymous memory, touched or not.",
@@ -281,6 +284,9 @@ fields! {
     UnattributedThreads "unattributed_threads" "unattributed_threads" "THR ?" Count None,
         "Threads, the main thread aside, that no observed birth explains.",
         |p| Value::Amount(p.unattributed.threads.into());
+    Started "started" "start_time_ns" "STARTED" Nanoseconds None,
+        "When it started: time since boot. Together with the pid, its identity.",
+        |p| Value::Amount(p.id.start_time_ns);
     ParentPid "parent" "parent_pid" "PPID" Count None,
         "The parent's process id; 0 for none.",
         |p| Value::Amount(p.parent_pid.into());

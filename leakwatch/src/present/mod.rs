@@ -9,6 +9,7 @@ pub mod rows;
 pub mod sort;
 pub mod summary;
 pub mod text;
+pub mod top;
 pub mod units;
 
 #[cfg(test)]

@@ -32,46 +32,39 @@ pub(super) const MODULES: &[Module] = &[
     effects("kernel", &["model", "raw"]),
     effects("record", &["raw"]),
     pure("decode", &["model", "raw"]),
-    pure("aggregate", &["model"]),
-    pure("detect", &["model"]),
-    effects("attribute", &["model"]),
+    pure("aggregate", &["model", "raw", "decode"]),
+    pure("detect", &["model", "aggregate"]),
+    effects("attribute", &["model", "raw", "aggregate"]),
+    pure("assemble", &["model", "raw", "aggregate", "detect", "attribute"]),
     pure("present", &["model"]),
     pure("present::report", &["model", "present"]),
     // `top` saves what it shows as a report.
     effects("present::top", &["model", "present", "present::report"]),
     effects("present::metrics", &["model", "present"]),
     effects("config", &[]),
-    effects(
-        "run",
-        &[
-            "model",
-            "raw",
-            "kernel",
-            "record",
-            "decode",
-            "aggregate",
-            "detect",
-            "attribute",
-            "config",
-            PRESENT,
-            TOP,
-            METRICS,
-            REPORT,
-        ],
-    ),
+    effects("own_use", &[]),
+    effects("run", EVERYTHING),
+    effects("socket", &["model", "run"]),
     effects(
         "cli",
         &[
-            "model", "kernel", "record", "config", "run", PRESENT, TOP, METRICS, REPORT,
+            "model",
+            "kernel",
+            "record",
+            "config",
+            "run",
+            "socket",
+            "present",
+            "present::report",
+            "present::top",
+            "present::metrics",
         ],
     ),
     effects("main", &["cli"]),
 ];
 
-const PRESENT: &str = "present";
-const TOP: &str = "present::top";
-const METRICS: &str = "present::metrics";
-const REPORT: &str = "present::report";
+/// The one module that wires the stages together.
+pub(super) const EVERYTHING: &[&str] = &["*"];
 
 /// What a pure module must not name: the clock, the outside world, and the crates that reach it.
 pub(super) const IMPURE: &[&str] = &[

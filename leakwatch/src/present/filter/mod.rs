@@ -153,7 +153,7 @@ mod tests {
             "rss>400MiB rss<=412MiB rss=432013312 rss>431MB",
             "growth>70MiB/h growth<73MiB/h growth>1MiB growth>20KiB/s",
             "fds>=412 fds<413 fd_limit>4k fd_growth>3/s fd_growth=186",
-            "threads!=25 pid=4711",
+            "threads!=25 pid=4711 started>1h started<1h20m",
         ] {
             assert!(shows(filter), "{filter}");
         }

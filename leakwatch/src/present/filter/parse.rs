@@ -147,6 +147,7 @@ fn comparison(id: FieldId, operator: Operator, value: &str) -> Result<Test, Prob
             _ => wrong("= !="),
         },
         Unit::Count => number(amount(value, count_unit), "a number, as in 1024 or 4k"),
+        Unit::Nanoseconds => number(time(value), "a time, as in 90s or 1h30m"),
         Unit::Bytes => number(amount(value, byte_unit), "a size, as in 500MiB or 10MB"),
         Unit::BytesPerSecond => number(rate(value, byte_unit), "growth, as in 10MiB/h"),
         Unit::PerSecond => number(rate(value, count_unit), "growth, as in 3/s or 100/h"),
@@ -159,6 +160,11 @@ fn amount(value: &str, unit: fn(&str) -> Option<f64>) -> Option<f64> {
         .unwrap_or(value.len());
     let (digits, suffix) = value.split_at(digits_end);
     Some(digits.parse::<f64>().ok()? * unit(&suffix.to_ascii_lowercase())?)
+}
+
+fn time(value: &str) -> Option<f64> {
+    let time = humantime::parse_duration(value).ok()?;
+    Some(time.as_nanos() as f64)
 }
 
 /// Per second; what names no time is per minute.
@@ -223,6 +229,7 @@ mod tests {
             ("rss>5MiB/h", "rss needs a size, as in 500MiB or 10MB"),
             ("growth>5MiB/fortnight", "growth needs growth, as in 10MiB/h"),
             ("fds>", "fds needs a number, as in 1024 or 4k"),
+            ("started>3", "started needs a time, as in 90s or 1h30m"),
             ("fds>nan", "fds needs a number, as in 1024 or 4k"),
             ("fds~4", "fds is compared with = != > < >= <="),
             ("name>a", "name is compared with = != ~"),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use csv::Writer;
+use csv::{ErrorKind, Writer};
 
 use crate::model::snapshot::Snapshot;
 use crate::present::{fields::FIELDS, rows::Row, text};
@@ -13,6 +13,14 @@ pub(super) fn write(
     head: bool,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
+    // The conversion that comes with the crate hides the kind, and with it that a pipe was closed.
+    records(snapshot, rows, head, out).map_err(|error| match error.into_kind() {
+        ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
+    })
+}
+
+fn records(snapshot: &Snapshot, rows: &[Row], head: bool, out: &mut dyn io::Write) -> csv::Result<()> {
     let mut csv = Writer::from_writer(out);
     if head {
         csv.write_record(std::iter::once("time_unix_ms").chain(FIELDS.iter().map(|field| field.key)))?;
@@ -25,5 +33,5 @@ pub(super) fn write(
         }
         csv.write_record(None::<&[u8]>)?;
     }
-    csv.flush()
+    csv.flush().map_err(csv::Error::from)
 }

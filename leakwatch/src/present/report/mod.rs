@@ -4,7 +4,7 @@ mod csv;
 mod json;
 mod table;
 
-use std::io;
+use std::io::{self, BufWriter, Write};
 
 use super::rows::Row;
 use crate::model::snapshot::Snapshot;
@@ -44,25 +44,31 @@ impl Report {
     }
 
     /// Writes the chosen rows of one snapshot, and whatever has to stand between it and the one before.
-    pub fn write(&mut self, snapshot: &Snapshot, rows: &[Row], out: &mut dyn io::Write) -> io::Result<()> {
+    pub fn write(&mut self, snapshot: &Snapshot, rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
         let first = !std::mem::replace(&mut self.begun, true);
+        // Standard output is flushed at every line, and an indented document has sixty for each process.
+        let mut out = BufWriter::with_capacity(BUFFER, out);
         match self.format {
             Format::Table => {
                 if !first {
                     writeln!(out)?;
                 }
-                table::write(snapshot, rows, self.width, self.ascii, out)
+                table::write(snapshot, rows, self.width, self.ascii, &mut out)?;
             }
-            Format::Json => json::write_indented(snapshot, rows, out),
-            Format::Jsonl => json::write_line(snapshot, rows, out),
-            Format::Csv => csv::write(snapshot, rows, first, out),
+            Format::Json => json::write_indented(snapshot, rows, &mut out)?,
+            Format::Jsonl => json::write_line(snapshot, rows, &mut out)?,
+            Format::Csv => csv::write(snapshot, rows, first, &mut out)?,
         }
+        out.flush()
     }
 }
 
+/// Bytes collected before they are written.
+const BUFFER: usize = 64 * 1024;
+
 #[cfg(test)]
 mod tests {
-    use super::{Format, Report};
+    use super::{Format, Report, Write, io};
     use crate::model::snapshot::Snapshot;
     use crate::present::{rows::RowSelection, sample};
 
@@ -135,6 +141,34 @@ mod tests {
                         "{width}: {line}"
                     );
                 }
+            }
+        }
+    }
+
+    /// A pipe that nobody reads any more.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_as_such() {
+        let mut snapshot = sample::snapshot();
+        snapshot.processes = (0..1000).map(|pid| sample::process(pid, "p")).collect();
+        let few = sample::snapshot();
+        for format in [Format::Table, Format::Json, Format::Jsonl, Format::Csv] {
+            for snapshot in [&few, &snapshot] {
+                let rows = RowSelection::default().rows(snapshot);
+                let result = Report::new(format, None, false).write(snapshot, &rows, &mut Closed);
+                let error = result.expect_err("nobody reads");
+                assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{format:?}");
             }
         }
     }

@@ -1,0 +1,198 @@
+//! Everything known about one process.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::{lines, spark::spark};
+use crate::model::snapshot::{ProcessRow, SiteRow, Snapshot};
+use crate::present::{
+    fields::FieldId,
+    top::{
+        app::App,
+        history::Reading,
+        theme::{Role, Theme},
+    },
+    units,
+};
+
+/// A return address, `0x` and a blank.
+const ADDRESS_WIDTH: usize = 19;
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
+    let (Some(snapshot), Some(process)) = (app.snapshot(), app.process()) else {
+        return 0;
+    };
+    let width = usize::from(area.width.saturating_sub(2));
+    let mut text = identity(app.theme, snapshot, process, width);
+    text.extend(resources(app, snapshot, process, width));
+    text.extend(sites(app.theme, process, width));
+    let title = format!("{} {}", process.id.pid, app.theme.text(&process.name));
+    lines::page(frame, area, app.theme, &title, text, app.scroll)
+}
+
+fn identity(theme: Theme, snapshot: &Snapshot, process: &ProcessRow, width: usize) -> Vec<Line<'static>> {
+    let (sign, role) = theme.state(process.state);
+    let state = format!("{sign} {}", FieldId::State.field().cell(process));
+    let age = snapshot.uptime_ns.saturating_sub(process.id.start_time_ns);
+    let known = |label, text: &Option<String>| {
+        let text = theme.text(text.as_deref().unwrap_or("-")).into_owned();
+        lines::entry(theme, label, text)
+    };
+    let mut text = vec![lines::heading(theme, "Process")];
+    text.extend(lines::flow(
+        [
+            Line::from(Span::styled(state, theme.style(role))),
+            lines::entry(theme, "age", units::duration(age)),
+            lines::entry(theme, "user", theme.text(&process.user)),
+            known("runtime", &process.runtime),
+            lines::entry(theme, "parent", process.parent_pid.to_string()),
+            known("container", &process.container_id),
+        ],
+        width,
+    ));
+    for entry in [known("exe", &process.exe), known("command", &process.cmdline)] {
+        text.extend(lines::wrapped(entry, width));
+    }
+    text
+}
+
+fn resources(app: &App, snapshot: &Snapshot, process: &ProcessRow, width: usize) -> Vec<Line<'static>> {
+    let theme = app.theme;
+    let entry = |label: &str, id: FieldId| lines::entry(theme, label, id.field().cell(process));
+    let heading = |title: &str, growth: FieldId| {
+        lines::heading(theme, format!("{title} {}", growth.field().cell(process)))
+    };
+    let readings: Vec<Reading> = app.history.until(process.id, snapshot.time_unix_ms).collect();
+
+    let mut text = vec![heading("Memory", FieldId::Growth)];
+    let memory = [
+        entry("anonymous", FieldId::Rss),
+        entry("swapped", FieldId::Swap),
+        entry("file", FieldId::RssFile),
+        entry("shared", FieldId::RssShmem),
+        entry("mapped", FieldId::MappedAnon),
+        entry("mappings", FieldId::Maps),
+    ];
+    text.extend(lines::flow(memory, width));
+    text.push(trend(
+        theme,
+        &readings,
+        |reading| reading.memory,
+        units::bytes,
+        width,
+    ));
+
+    text.push(heading("File descriptors", FieldId::FdGrowth));
+    let open = [
+        entry("open", FieldId::Fds),
+        entry("unattributed", FieldId::UnattributedFds),
+    ];
+    text.extend(lines::flow(open, width));
+    text.extend(lines::flow(kinds(theme, process), width));
+    text.push(trend(
+        theme,
+        &readings,
+        |reading| reading.fds.into(),
+        units::count,
+        width,
+    ));
+
+    text.push(heading("Threads", FieldId::ThreadGrowth));
+    let live = [
+        entry("live", FieldId::Threads),
+        entry("unattributed", FieldId::UnattributedThreads),
+    ];
+    text.extend(lines::flow(live, width));
+    text.push(trend(
+        theme,
+        &readings,
+        |reading| reading.threads.into(),
+        units::count,
+        width,
+    ));
+    text
+}
+
+/// The latest readings as bars, with the ends of their scale.
+fn trend(
+    theme: Theme,
+    readings: &[Reading],
+    value: fn(&Reading) -> u64,
+    shown: fn(u64) -> String,
+    width: usize,
+) -> Line<'static> {
+    let (Some(low), Some(high)) = (readings.iter().map(value).min(), readings.iter().map(value).max()) else {
+        return Line::default();
+    };
+    let scale = format!(" {} to {}", shown(low), shown(high));
+    let room = width.saturating_sub(lines::INDENT.len() + scale.len());
+    let latest = &readings[readings.len().saturating_sub(room)..];
+    let values: Vec<f64> = latest.iter().map(|reading| value(reading) as f64).collect();
+    Line::from(vec![
+        Span::raw(lines::INDENT),
+        Span::raw(spark(&values, theme.levels())),
+        Span::styled(scale, theme.style(Role::Quiet)),
+    ])
+}
+
+/// Most first.
+fn kinds(theme: Theme, process: &ProcessRow) -> Vec<Line<'static>> {
+    let Some(kinds) = &process.fd_kinds else {
+        return vec![lines::entry(theme, "kinds", "not read yet")];
+    };
+    let mut kinds: Vec<_> = kinds.iter().collect();
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    kinds
+        .iter()
+        .map(|(kind, count)| lines::entry(theme, &theme.text(kind), units::count((**count).into())))
+        .collect()
+}
+
+fn sites<'a>(theme: Theme, process: &ProcessRow, width: usize) -> Vec<Line<'a>> {
+    let mut text = vec![lines::heading(theme, "Sites with most that is still held")];
+    if process.sites.is_empty() {
+        text.push(Line::from("  none since leakwatch attached"));
+        return text;
+    }
+    text.push(Line::from(Span::styled(
+        format!(
+            "  {:<10}{:>8}{:>8}{:>10}{:>10}",
+            "KIND", "BORN", "LIVE", "BYTES", "LIFETIME"
+        ),
+        theme.style(Role::Quiet),
+    )));
+    for site in &process.sites {
+        text.push(Line::from(site_line(theme, site)));
+        for addresses in site
+            .stack
+            .chunks((width.saturating_sub(4) / ADDRESS_WIDTH).max(1))
+        {
+            let addresses: Vec<_> = addresses
+                .iter()
+                .map(|address| format!("{address:#018x}"))
+                .collect();
+            let stack = format!("    {}", addresses.join(" "));
+            text.push(Line::from(Span::styled(stack, theme.style(Role::Quiet))));
+        }
+    }
+    text
+}
+
+fn site_line(theme: Theme, site: &SiteRow) -> String {
+    format!(
+        "  {:<10}{:>8}{:>8}{:>10}{:>10}",
+        theme.text(&site.kind),
+        units::count(site.born),
+        site.live.map_or_else(|| "-".to_owned(), units::count),
+        if site.bytes == 0 {
+            "-".to_owned()
+        } else {
+            units::bytes(site.bytes)
+        },
+        site.mean_lifetime_ns
+            .map_or_else(|| "-".to_owned(), units::duration),
+    )
+}

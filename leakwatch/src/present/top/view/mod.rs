@@ -1,0 +1,55 @@
+//! Draws the state: one widget a file, each a function of the state and a rectangle.
+
+mod details;
+mod filter;
+mod footer;
+mod header;
+mod health;
+mod help;
+mod lines;
+mod sort_menu;
+mod spark;
+mod table;
+
+use ratatui::{Frame, layout::Alignment, text::Line};
+
+use super::{
+    app::{App, Overlay, Tab},
+    areas,
+};
+
+/// Draws everything; how many lines what is on top can be scrolled down.
+pub(super) fn draw(frame: &mut Frame<'_>, app: &App) -> usize {
+    let Some(areas) = app.areas() else {
+        let smallest = areas::SMALLEST;
+        let message = format!("needs {}x{}", smallest.width, smallest.height);
+        frame.render_widget(Line::from(message).alignment(Alignment::Center), frame.area());
+        return 0;
+    };
+    header::draw(frame, areas.header, app);
+    let mut most = 0;
+    match app.tab {
+        Tab::Health => most = health::draw(frame, areas.body, app),
+        Tab::Processes => {
+            if let Some(area) = areas.table {
+                table::draw(frame, area, app);
+            }
+            if let Some(area) = areas.details {
+                most = details::draw(frame, area, app);
+            }
+        }
+    }
+    match &app.overlay {
+        Overlay::Help(scroll) => most = help::draw(frame, areas.body, app, *scroll),
+        Overlay::Sort(at) => sort_menu::draw(frame, areas.body, app, *at),
+        Overlay::None | Overlay::Filter(_) => {}
+    }
+    match &app.overlay {
+        Overlay::Filter(prompt) => filter::draw(frame, areas.footer, app, prompt),
+        Overlay::None | Overlay::Sort(_) | Overlay::Help(_) => footer::draw(frame, areas.footer, app),
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests;
