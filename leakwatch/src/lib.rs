@@ -14,6 +14,8 @@
 //! the presenters.
 
 #[cfg(feature = "kernel")]
+pub mod doctor;
+#[cfg(feature = "kernel")]
 pub mod kernel;
 pub mod raw;
 

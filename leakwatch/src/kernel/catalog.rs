@@ -1,5 +1,10 @@
 //! The probe catalogue: every program, what it hooks, what is lost without it.
 
+use std::fmt::Write as _;
+
+/// The oldest kernel that leakwatch is tested on and supports, major and minor version.
+pub const OLDEST_KERNEL: (u32, u32) = (5, 10);
+
 /// One program and how it is attached.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
@@ -106,3 +111,66 @@ pub const PROBES: &[Probe] = &[
         required: false,
     },
 ];
+
+/// The reference page, `docs/kernels.md`.
+pub fn markdown() -> String {
+    let mut page = String::from(PREFACE);
+    for probe in PROBES {
+        let (major, minor) = probe.min_kernel;
+        let need = if probe.required { "yes" } else { "no" };
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            page,
+            "| `{}` | `{}` | {major}.{minor} | {need} | {} | {} |",
+            probe.program,
+            probe.hook.label(),
+            probe.fallback.unwrap_or("none"),
+            probe.shows,
+        );
+    }
+    page
+}
+
+const PREFACE: &str = "\
+<!-- Generated from leakwatch/src/kernel/catalog.rs; `LEAKWATCH_BLESS=1 cargo test -p leakwatch kernels_page` writes it. -->
+
+# Kernels
+
+leakwatch supports Linux 5.10 and newer, built with `CONFIG_BPF_SYSCALL` and `CONFIG_DEBUG_INFO_BTF`, as the distributions
+build theirs. `leakwatch doctor` loads and attaches every probe below on the running kernel and says which one did not, what
+is not seen because of it, and what to do.
+
+| probe | hook | kernel | required | fallback | without it is not seen |
+|---|---|---|---|---|---|
+";
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::{OLDEST_KERNEL, PROBES, markdown};
+
+    #[test]
+    fn the_oldest_supported_kernel_has_every_hook_or_a_fallback() {
+        for probe in PROBES {
+            let has_hook = probe.min_kernel <= OLDEST_KERNEL;
+            assert!(has_hook || probe.fallback.is_some(), "{}", probe.program);
+        }
+        let (major, minor) = OLDEST_KERNEL;
+        assert!(markdown().contains(&format!("supports Linux {major}.{minor} and newer")));
+    }
+
+    #[test]
+    fn kernels_page_is_the_committed_one() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/kernels.md");
+        if std::env::var_os("LEAKWATCH_BLESS").is_some() {
+            fs::write(&path, markdown()).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            committed,
+            markdown(),
+            "run: LEAKWATCH_BLESS=1 cargo test -p leakwatch kernels_page"
+        );
+    }
+}
