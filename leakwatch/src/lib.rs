@@ -14,8 +14,6 @@
 //! the presenters.
 
 #[cfg(feature = "kernel")]
-pub mod doctor;
-#[cfg(feature = "kernel")]
 pub mod kernel;
 pub mod raw;
 
@@ -29,6 +27,8 @@ pub mod present;
 
 #[cfg(feature = "kernel")]
 pub mod cli;
+#[cfg(feature = "kernel")]
+pub mod doctor;
 #[cfg(feature = "kernel")]
 mod own_use;
 #[cfg(feature = "kernel")]

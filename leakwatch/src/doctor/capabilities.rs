@@ -106,9 +106,19 @@ impl Want {
         } else {
             Status::Warn
         };
-        let fix = facts.surroundings.how_to(Grant::Capabilities).to_owned();
+        let fix = how_to_get_them(facts).to_owned();
         Check::problem(self.name, status, "not effective", self.lost, Some(fix))
     }
+}
+
+/// What gives this process the capabilities that it lacks.
+pub(super) fn how_to_get_them(facts: &Facts) -> &'static str {
+    let grant = if facts.status.is_root() {
+        Grant::Capabilities
+    } else {
+        Grant::Root
+    };
+    facts.surroundings.how_to(grant)
 }
 
 fn user(facts: &Facts, outcome: &Outcome) -> Check {
@@ -121,7 +131,7 @@ fn user(facts: &Facts, outcome: &Outcome) -> Check {
     if status.is_root() || status.may_load_probes() {
         return Check::pass("user", found);
     }
-    let fix = facts.surroundings.how_to(Grant::Capabilities).to_owned();
+    let fix = how_to_get_them(facts).to_owned();
     let lost = "everything: only root, or who has CAP_BPF and CAP_PERFMON, loads probes";
     Check::problem("user", outcome.suspect(), found, lost, Some(fix))
 }

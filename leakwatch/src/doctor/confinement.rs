@@ -1,7 +1,7 @@
 //! What keeps even a privileged process from the kernel: seccomp, security modules, lockdown.
 
 use super::{
-    Check,
+    Check, Status,
     facts::{Facts, Lockdown},
     outcome::Outcome,
     surroundings::Grant,
@@ -25,7 +25,7 @@ pub(super) fn checks(facts: &Facts, outcome: &Outcome) -> [Check; 3] {
     ]
 }
 
-/// Whether the label keeps a process from bpf() or from looking at others.
+/// Whether the label keeps a process from `bpf()` or from looking at others.
 pub(super) fn is_confined(facts: &Facts) -> bool {
     facts
         .lsm_label
@@ -52,7 +52,8 @@ fn seccomp(facts: &Facts, outcome: &Outcome) -> Check {
     if !facts.status.seccomp_filter {
         return Check::pass(name, "no filter");
     }
-    if !outcome.denied() || !facts.status.may_load_probes() {
+    let refuses = outcome.denied() && facts.status.may_load_probes() || outcome.lacks_call();
+    if !refuses {
         return Check::pass(
             name,
             "a filter is set; no sign that it refuses bpf() or perf_event_open()",
@@ -61,7 +62,7 @@ fn seccomp(facts: &Facts, outcome: &Outcome) -> Check {
     Check::problem(
         name,
         outcome.suspect(),
-        "a filter is set, and calls are refused although the capabilities are effective",
+        "a filter is set, and system calls are refused for which nothing else is to blame",
         "whatever needs bpf() and perf_event_open()",
         Some(facts.surroundings.how_to(Grant::SystemCalls).to_owned()),
     )
@@ -72,16 +73,22 @@ fn label(facts: &Facts, outcome: &Outcome) -> Check {
     let Some(label) = &facts.lsm_label else {
         return Check::pass(name, "this process has no label");
     };
-    let lost = match confinement(label) {
-        Confinement::None => return Check::pass(name, label.clone()),
-        // An AppArmor profile refuses to read other processes' /proc entries by its ptrace rules.
-        Confinement::AppArmor => "program, language and file mappings of processes outside the profile",
-        Confinement::SeLinux if outcome.denied() => "whatever needs bpf() and perf_event_open()",
-        // Permissive, or a policy of its own.
-        Confinement::SeLinux => return Check::pass(name, label.clone()),
+    // Without the capabilities nobody asks the module.
+    let refuses = outcome.denied() && facts.status.may_load_probes();
+    let (status, lost) = match confinement(label) {
+        Confinement::AppArmor | Confinement::SeLinux if refuses => {
+            (outcome.suspect(), "whatever needs bpf() and perf_event_open()")
+        }
+        // A profile refuses to read other processes' /proc entries by its ptrace rules.
+        Confinement::AppArmor => (
+            Status::Warn,
+            "program, language and file mappings of processes outside the profile",
+        ),
+        // A permissive policy is as good as none.
+        Confinement::SeLinux | Confinement::None => return Check::pass(name, label.clone()),
     };
     let fix = facts.surroundings.how_to(Grant::Label).to_owned();
-    Check::problem(name, outcome.suspect(), label.clone(), lost, Some(fix))
+    Check::problem(name, status, label.clone(), lost, Some(fix))
 }
 
 fn lockdown(facts: &Facts, outcome: &Outcome) -> Check {
@@ -106,10 +113,13 @@ fn lockdown(facts: &Facts, outcome: &Outcome) -> Check {
 #[cfg(test)]
 mod tests {
     use super::{Confinement, checks, confinement};
-    use crate::doctor::{
-        Status,
-        facts::{Facts, Lockdown, recorded},
-        outcome::recorded as outcomes,
+    use crate::{
+        doctor::{
+            Status,
+            facts::{Facts, Lockdown, recorded},
+            outcome::recorded as outcomes,
+        },
+        model::health::ProbeState,
     };
 
     #[test]
@@ -131,6 +141,23 @@ mod tests {
         assert_eq!(
             checks(&recorded::container(), &outcomes::denied())[0].status,
             Status::Pass
+        );
+        let reason = "bpf(BPF_PROG_LOAD): Function not implemented (os error 38)";
+        let absent = outcomes::except("tasks", ProbeState::Failed, reason);
+        assert_eq!(checks(&facts, &absent)[0].status, Status::Fail);
+    }
+
+    #[test]
+    fn a_profile_costs_something_and_is_blamed_only_when_it_can_be_the_cause() {
+        let facts = Facts {
+            lsm_label: Some("docker-default (enforce)".to_owned()),
+            ..recorded::root()
+        };
+        assert_eq!(checks(&facts, &outcomes::attached())[1].status, Status::Warn);
+        assert_eq!(checks(&facts, &outcomes::denied())[1].status, Status::Fail);
+        assert_eq!(
+            checks(&recorded::container(), &outcomes::denied())[1].status,
+            Status::Warn
         );
     }
 

@@ -7,13 +7,14 @@ use rustix::{
     system::uname,
 };
 
-use super::surroundings::Surroundings;
+use super::surroundings::{Namespaces, Surroundings};
 use crate::kernel::BTF_PATH;
 
-/// Inode of the initial PID namespace: `PROC_PID_INIT_INO` in include/linux/proc_ns.h.
-const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
-/// Inode of the initial user namespace: `PROC_USER_INIT_INO` there.
+/// Inodes of the initial namespaces, the host's: `include/linux/proc_ns.h`.
+const INITIAL_IPC_NAMESPACE: u64 = 0xEFFF_FFFF;
+const INITIAL_UTS_NAMESPACE: u64 = 0xEFFF_FFFE;
 const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 /// Everything that the checks look at. What could not be read is `None`.
 #[derive(Clone, Debug)]
@@ -50,13 +51,17 @@ impl Facts {
     pub(super) fn read() -> Self {
         let uname = uname();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let in_host_pid_namespace = in_namespace("pid", INITIAL_PID_NAMESPACE);
+        let namespaces = Namespaces {
+            pids: in_namespace("pid", INITIAL_PID_NAMESPACE),
+            ipc: in_namespace("ipc", INITIAL_IPC_NAMESPACE),
+            host_name: in_namespace("uts", INITIAL_UTS_NAMESPACE),
+        };
         Self {
             release: uname.release().to_string_lossy().into_owned(),
             arch: uname.machine().to_string_lossy().into_owned(),
             btf: btf_size().map_err(|error| error.to_string()),
             status: ProcessStatus::parse(&status),
-            in_host_pid_namespace,
+            in_host_pid_namespace: namespaces.pids,
             in_host_user_namespace: in_namespace("user", INITIAL_USER_NAMESPACE),
             lsm_label: fs::read("/proc/self/attr/current")
                 .ok()
@@ -71,7 +76,7 @@ impl Facts {
             surroundings: Surroundings::detect(
                 |variable| std::env::var_os(variable).is_some(),
                 |path| Path::new(path).exists(),
-                in_host_pid_namespace,
+                namespaces,
             ),
         }
     }

@@ -37,13 +37,21 @@ impl Outcome {
 
     /// Whether the kernel said no anywhere: EPERM or EACCES.
     pub(super) fn denied(&self) -> bool {
-        match &self.0 {
-            Ok(probes) => probes
-                .iter()
-                .filter_map(|health| health.reason.as_deref())
-                .any(|reason| advice::is_denial(advice::errno_in(reason))),
-            Err(error) => advice::is_denial(advice::errno(error)),
-        }
+        self.errnos().any(|errno| advice::is_denial(Some(errno)))
+    }
+
+    /// Whether a system call is not there: the kernel has none, or a filter says so.
+    pub(super) fn lacks_call(&self) -> bool {
+        self.errnos().any(|errno| errno == libc::ENOSYS)
+    }
+
+    fn errnos(&self) -> impl Iterator<Item = i32> {
+        let (probes, error) = match &self.0 {
+            Ok(probes) => (probes.as_slice(), None),
+            Err(error) => (&[][..], advice::errno(error)),
+        };
+        let reasons = probes.iter().filter_map(|health| health.reason.as_deref());
+        reasons.filter_map(advice::errno_in).chain(error)
     }
 
     /// For something that may be why: a failure where leakwatch does not run, a warning where it does.

@@ -122,7 +122,7 @@ impl Table<'_> {
             Verdict::Degraded => (
                 YELLOW,
                 "degraded",
-                "leakwatch runs; what the warnings name is missing",
+                "leakwatch runs; what the warnings name is missing or costs more",
             ),
             Verdict::CannotRun => (RED, "cannot run", "the failures say why"),
         };

@@ -14,6 +14,8 @@ pub(super) enum Surroundings {
 /// What is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grant {
+    Root,
+    /// Capabilities that were taken from root.
     Capabilities,
     /// System calls that a seccomp filter refuses.
     SystemCalls,
@@ -24,19 +26,30 @@ pub(super) enum Grant {
     HostUsers,
 }
 
+/// Whether this process shares the namespaces of the host; `None` is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Namespaces {
+    pub(super) pids: Option<bool>,
+    pub(super) ipc: Option<bool>,
+    pub(super) host_name: Option<bool>,
+}
+
 impl Surroundings {
     pub(super) fn detect(
         variable: impl Fn(&str) -> bool,
         exists: impl Fn(&str) -> bool,
-        in_host_pid_namespace: Option<bool>,
+        namespaces: Namespaces,
     ) -> Self {
-        if variable("KUBERNETES_SERVICE_HOST") || exists("/var/run/secrets/kubernetes.io") {
+        let Namespaces { pids, ipc, host_name } = namespaces;
+        // An image that was made into a virtual machine still has the marks of its engine.
+        let is_contained = [pids, ipc, host_name].contains(&Some(false));
+        if variable("KUBERNETES_SERVICE_HOST") {
             Self::Kubernetes
-        } else if exists("/.dockerenv") {
+        } else if is_contained && exists("/.dockerenv") {
             Self::Docker
-        } else if exists("/run/.containerenv") {
+        } else if is_contained && exists("/run/.containerenv") {
             Self::Podman
-        } else if in_host_pid_namespace == Some(false) {
+        } else if pids == Some(false) {
             Self::Container
         } else {
             Self::Host
@@ -46,9 +59,9 @@ impl Surroundings {
     /// One command or setting that gives it.
     pub(super) fn how_to(self, grant: Grant) -> &'static str {
         match (self, grant) {
-            (Self::Docker, _) => "docker run --privileged --pid=host --userns=host IMAGE",
-            (Self::Podman, _) => "sudo podman run --privileged --pid=host IMAGE",
-            (Self::Kubernetes, Grant::Capabilities) => {
+            (Self::Docker, _) => "docker run --user=0 --privileged --pid=host --userns=host IMAGE",
+            (Self::Podman, _) => "sudo podman run --user=0 --privileged --pid=host IMAGE",
+            (Self::Kubernetes, Grant::Root | Grant::Capabilities) => {
                 "in the pod: securityContext.privileged: true, or capabilities.add: [BPF, PERFMON, SYS_PTRACE, \
                  DAC_READ_SEARCH, SYS_ADMIN], as root"
             }
@@ -68,9 +81,13 @@ impl Surroundings {
             (Self::Host | Self::Container, Grant::Label) => {
                 "sudo dmesg | grep -iE 'apparmor|avc' (what was refused)"
             }
-            (Self::Host, Grant::Capabilities | Grant::HostUsers) => "sudo leakwatch",
-            (Self::Container, Grant::Capabilities) => {
-                "give the container CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN"
+            (Self::Host, Grant::Root | Grant::HostUsers) => "sudo leakwatch",
+            (Self::Host, Grant::Capabilities) => {
+                "in its systemd unit: CapabilityBoundingSet=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE CAP_DAC_READ_SEARCH \
+                 CAP_SYS_ADMIN"
+            }
+            (Self::Container, Grant::Root | Grant::Capabilities) => {
+                "run it as root, and give the container CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN"
             }
             (Self::Container, Grant::HostUsers) => "run the container in the host's user namespace",
             (Self::Host | Self::Container, Grant::HostPids) => "run it in the host's PID namespace",
@@ -80,28 +97,42 @@ impl Surroundings {
 
 #[cfg(test)]
 mod tests {
-    use super::{Grant, Surroundings};
+    use super::{Grant, Namespaces, Surroundings};
 
-    fn detect(variables: &[&str], files: &[&str], host_pids: Option<bool>) -> Surroundings {
+    const HOST: Namespaces = Namespaces {
+        pids: Some(true),
+        ipc: Some(true),
+        host_name: Some(true),
+    };
+
+    fn detect(variables: &[&str], files: &[&str], namespaces: Namespaces) -> Surroundings {
         Surroundings::detect(
             |name| variables.contains(&name),
             |path| files.contains(&path),
-            host_pids,
+            namespaces,
         )
     }
 
     #[test]
     fn whoever_left_a_mark() {
-        let kubernetes = detect(&["KUBERNETES_SERVICE_HOST"], &["/.dockerenv"], Some(true));
+        let own_pids = Namespaces {
+            pids: Some(false),
+            ..HOST
+        };
+        let host_pids = Namespaces {
+            ipc: Some(false),
+            ..HOST
+        };
+        let kubernetes = detect(&["KUBERNETES_SERVICE_HOST"], &[], host_pids);
         assert_eq!(kubernetes, Surroundings::Kubernetes);
-        assert_eq!(detect(&[], &["/.dockerenv"], Some(false)), Surroundings::Docker);
+        assert_eq!(detect(&[], &["/.dockerenv"], host_pids), Surroundings::Docker);
         assert_eq!(
-            detect(&[], &["/run/.containerenv"], Some(false)),
+            detect(&[], &["/run/.containerenv"], own_pids),
             Surroundings::Podman
         );
-        assert_eq!(detect(&[], &[], Some(false)), Surroundings::Container);
-        assert_eq!(detect(&[], &[], Some(true)), Surroundings::Host);
-        assert_eq!(detect(&[], &[], None), Surroundings::Host);
+        assert_eq!(detect(&[], &[], own_pids), Surroundings::Container);
+        assert_eq!(detect(&[], &["/.dockerenv"], HOST), Surroundings::Host);
+        assert_eq!(detect(&[], &[], Namespaces::default()), Surroundings::Host);
     }
 
     #[test]
@@ -110,6 +141,6 @@ mod tests {
         assert!(pod(Grant::Capabilities).contains("privileged: true"));
         assert!(pod(Grant::SystemCalls).contains("seccompProfile"));
         assert!(pod(Grant::HostPids).contains("hostPID: true"));
-        assert_eq!(Surroundings::Host.how_to(Grant::Capabilities), "sudo leakwatch");
+        assert_eq!(Surroundings::Host.how_to(Grant::Root), "sudo leakwatch");
     }
 }

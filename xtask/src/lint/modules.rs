@@ -45,6 +45,7 @@ pub(super) const MODULES: &[Module] = &[
     effects("own_use", &[]),
     effects("run", EVERYTHING),
     effects("socket", &["model", "run"]),
+    effects("doctor", &["model", "kernel", "present"]),
     effects(
         "cli",
         &[
@@ -54,6 +55,7 @@ pub(super) const MODULES: &[Module] = &[
             "config",
             "run",
             "socket",
+            "doctor",
             "present",
             "present::report",
             "present::top",
