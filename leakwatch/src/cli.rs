@@ -1,6 +1,7 @@
 //! The command line: what was typed, and what the exit code says about what came of it.
 
 pub mod agent;
+pub mod doctor;
 mod failure;
 pub mod generate;
 mod log;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::{ColorChoice, CommandFactory as _, Parser, Subcommand};
 
 pub use self::failure::Failure;
+use crate::doctor::Verdict;
 
 /// Says what any process on this host leaks, how fast, and when it hits the limit. Nothing in the process changes.
 #[derive(Debug, Parser)]
@@ -50,13 +52,15 @@ pub enum Command {
     Top(top::TopArgs),
     /// Run in the background: Prometheus metrics, health, and a socket for `leakwatch top`
     Agent(agent::AgentArgs),
+    /// Say why leakwatch works on this host, or does not
+    Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
     /// Print the manual page
     Man,
 }
 
-/// Runs the command line and decides the exit code: 0 fine, 2 usage, 3 could not observe.
+/// Runs the command line and decides the exit code: 0 fine, 1 degraded, 2 usage, 3 could not observe.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -71,6 +75,10 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Top(args) => top_run::run(args, cli.color),
         Command::Agent(args) => agent::run(&args),
+        Command::Doctor(args) => match doctor::run(args, cli.color) {
+            Ok(verdict) => return ExitCode::from(exit_code(verdict)),
+            Err(error) => Err(Failure::output(error)),
+        },
         Command::Completions(args) => generate::completions(&args, &mut Cli::command()),
         Command::Man => generate::man(Cli::command()),
     };
@@ -84,5 +92,13 @@ pub fn run() -> ExitCode {
                 Failure::CannotObserve { .. } | Failure::ClosedPipe => 3,
             })
         }
+    }
+}
+
+fn exit_code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Ok => 0,
+        Verdict::Degraded => 1,
+        Verdict::CannotRun => 3,
     }
 }

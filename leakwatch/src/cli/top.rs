@@ -154,17 +154,22 @@ impl TopArgs {
 
     /// Whether nothing outside ASCII may be shown.
     pub fn wants_ascii(&self, environment: impl Fn(&str) -> Option<String>) -> bool {
-        // The first that is set decides, as for setlocale(3).
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-            .into_iter()
-            .find_map(|name| environment(name).filter(|value| !value.is_empty()));
-        let codeset = locale.unwrap_or_default().to_ascii_lowercase();
-        self.ascii || !(codeset.contains("utf-8") || codeset.contains("utf8"))
+        self.ascii || locale_is_ascii(environment)
     }
 }
 
+/// Whether the terminal was not said to take UTF-8.
+pub(super) fn locale_is_ascii(environment: impl Fn(&str) -> Option<String>) -> bool {
+    // The first that is set decides, as for setlocale(3).
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| environment(name).filter(|value| !value.is_empty()));
+    let codeset = locale.unwrap_or_default().to_ascii_lowercase();
+    !(codeset.contains("utf-8") || codeset.contains("utf8"))
+}
+
 /// `auto` on a terminal: no-color.org, and terminals that say they have none.
-fn wants_color(choice: ColorChoice, environment: impl Fn(&str) -> Option<String>) -> bool {
+pub(super) fn wants_color(choice: ColorChoice, environment: impl Fn(&str) -> Option<String>) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
