@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use crate::kernel::KernelError;
+use crate::{doctor::advice, kernel::KernelError};
 
 /// A failure as the user sees it: what failed, why most likely, and what to do.
 #[derive(Debug)]
@@ -52,25 +52,11 @@ impl Failure {
 
 impl From<KernelError> for Failure {
     fn from(error: KernelError) -> Self {
-        let mut what = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(inner) = source {
-            let text = inner.to_string();
-            // Transparent errors repeat their source.
-            if !what.contains(&text) {
-                what = format!("{what}: {text}");
-            }
-            source = inner.source();
-        }
-        let fix = if error.is_permission() {
-            "run it as root: sudo leakwatch"
-        } else {
-            "leakwatch doctor"
-        };
+        let advice = advice::advice(&error);
         Self::CannotObserve {
-            what,
-            cause: None,
-            fix: Some(fix.to_owned()),
+            what: advice::chain(&error),
+            cause: Some(advice.cause),
+            fix: advice.fix,
         }
     }
 }

@@ -78,21 +78,3 @@ pub enum KernelError {
         source: io::Error,
     },
 }
-
-impl KernelError {
-    /// Whether the kernel said no for want of privilege. A verifier that rejects a program says `EACCES`, so only `EPERM`
-    /// counts.
-    pub fn is_permission(&self) -> bool {
-        let mut error: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(current) = error {
-            if current
-                .downcast_ref::<io::Error>()
-                .is_some_and(|io| io.raw_os_error() == Some(libc::EPERM))
-            {
-                return true;
-            }
-            error = current.source();
-        }
-        matches!(self, Self::RequiredProbe { reason, .. } if reason.contains("(os error 1)"))
-    }
-}
