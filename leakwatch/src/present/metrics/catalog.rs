@@ -331,6 +331,36 @@ pub(super) const CATALOG: &[Metric] = &[
         |a| Some(a.feed().read_faults as f64),
         "Reads of kernel memory that failed.",
     ),
+    counter(
+        "leakwatch_late_closes_total",
+        "",
+        |a| Some(a.feed().late_closes as f64),
+        "Descriptors taken anew on another CPU before their close was seen; sorted out, and counted.",
+    ),
+    counter(
+        "leakwatch_unknown_closes_total",
+        "",
+        |a| Some(a.feed().unknown_closes as f64),
+        "Closes of descriptors whose opening was not seen.",
+    ),
+    counter(
+        "leakwatch_processes_forked_total",
+        "",
+        |a| Some(a.lifecycle().forked as f64),
+        "Processes made since the agent attached, those included that ended before a tick saw them.",
+    ),
+    counter(
+        "leakwatch_programs_executed_total",
+        "",
+        |a| Some(a.lifecycle().execed as f64),
+        "Programs started since the agent attached.",
+    ),
+    counter(
+        "leakwatch_processes_exited_total",
+        "",
+        |a| Some(a.lifecycle().exited as f64),
+        "Processes ended since the agent attached.",
+    ),
     metric(
         "leakwatch_map_full_total",
         Kind::Counter,

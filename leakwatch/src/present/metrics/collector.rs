@@ -15,7 +15,7 @@ use super::{
     group::{self, Group},
 };
 use crate::model::{
-    health::{AgentHealth, FeedHealth, LevelsHealth},
+    health::{AgentHealth, FeedHealth, LevelsHealth, LifecycleHealth},
     snapshot::Snapshot,
 };
 
@@ -74,6 +74,10 @@ pub(super) struct AgentView<'a> {
 impl AgentView<'_> {
     pub(super) fn feed(&self) -> &FeedHealth {
         &self.snapshot.health.feed
+    }
+
+    pub(super) fn lifecycle(&self) -> &LifecycleHealth {
+        &self.snapshot.health.lifecycle
     }
 
     pub(super) fn agent(&self) -> &AgentHealth {
