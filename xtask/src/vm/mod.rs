@@ -34,16 +34,8 @@ const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.2"];
 /// The host's own target, named so that its flags reach no build script.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// A program that goes into the machine.
-struct Program {
-    package: &'static str,
-    binary: &'static str,
-}
-
-const PROGRAMS: &[Program] = &[Program {
-    package: "leakwatch",
-    binary: "leakwatch",
-}];
+/// The programs that go into the machine, by their names as cargo's binary targets; the one under test first.
+const PROGRAMS: &[&str] = &["leakwatch", "stress", "vm_exactness"];
 
 /// A command that runs in the machine.
 struct Step {
@@ -78,6 +70,11 @@ fn steps() -> Vec<Step> {
             name: "doctor",
             command: "/leakwatch doctor".to_owned(),
             passing: &[0, 1],
+        },
+        Step {
+            name: "exactness",
+            command: "/vm_exactness --leakwatch /leakwatch --stress /stress".to_owned(),
+            passing: &[0],
         },
     ]
 }
@@ -166,12 +163,14 @@ fn terminal_safe(console: &[u8]) -> String {
 fn build_static(sh: &Shell, directory: &Path) -> Result<Vec<PathBuf>> {
     setup::build_needs(sh)?;
     let target_dir = directory.join("build");
-    let mut paths = Vec::new();
-    for Program { package, binary } in PROGRAMS {
-        cmd!(sh, "cargo build --release --target {TARGET} --target-dir {target_dir} --package {package} --bin {binary}")
-            .env("RUSTFLAGS", "-C target-feature=+crt-static")
-            .run()?;
-        paths.push(target_dir.join(TARGET).join("release").join(binary));
-    }
-    Ok(paths)
+    let packages = ["--package", "leakwatch", "--package", "leakwatch-tests"];
+    let binaries = PROGRAMS.iter().flat_map(|name| ["--bin", name]);
+    cmd!(
+        sh,
+        "cargo build --release --target {TARGET} --target-dir {target_dir} {packages...} {binaries...}"
+    )
+    .env("RUSTFLAGS", "-C target-feature=+crt-static")
+    .run()?;
+    let built = target_dir.join(TARGET).join("release");
+    Ok(PROGRAMS.iter().map(|name| built.join(name)).collect())
 }
