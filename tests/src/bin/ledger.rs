@@ -36,7 +36,7 @@ fn main() -> Result<()> {
         .collect::<io::Result<_>>()?;
     let pipes: Vec<_> = (0..PIPES).map(|_| pipe()).collect::<io::Result<_>>()?;
     let (sender, receiver) = sockets.first().context("no sockets")?;
-    let received: Vec<OwnedFd> = (0..RECEIVED)
+    let passed: Vec<OwnedFd> = (0..RECEIVED)
         .map(|_| pass(sender, receiver, &files[0]))
         .collect::<Result<_>>()?;
     for _ in 0..THREADS {
@@ -51,7 +51,7 @@ fn main() -> Result<()> {
             "thread": THREADS,
         },
         "born": { "file": FILES, "socket": 2 * SOCKET_PAIRS, "pipe": 2 * PIPES, "thread": THREADS },
-        "unattributed_fds": inherited + received.len(),
+        "unattributed_fds": inherited + passed.len(),
     });
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{ledger}")?;
