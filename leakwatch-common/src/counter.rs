@@ -37,6 +37,8 @@ discriminants! {
         ReadFaults = 14,
         /// Changes of an address space not sent, because the feed was over its budget for them. Part of `FeedShed`.
         MappingsShed = 15,
+        /// Births of descriptors whose number is too high to be followed; they show as unattributed.
+        HighFds = 16,
     }
 }
 

@@ -14,6 +14,18 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
+#![expect(
+    clippy::inline_always,
+    reason = "a call saves and restores registers on a path that is counted in nanoseconds"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "registers are 64 bits wide and hold values of 32; there is no panic to turn an error into"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "aya's attributes hand the context to a program by value"
+)]
 
 mod arch;
 mod budget;

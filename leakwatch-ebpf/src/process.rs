@@ -45,9 +45,10 @@ pub(crate) fn insert(tgid: u32, leader: Task, fd_table: u32) -> Option<&'static 
 
 /// Pages in one block of the walk below.
 const PAGES_PER_BLOCK: u32 = 16;
-/// 2048 blocks of 16 pages of 32 descriptors: `fs.nr_open` as it is by default. The verifier follows every iteration, so
-/// the bound is also its cost.
-const MAX_BLOCKS: u32 = 2048;
+/// The verifier follows every iteration, and some kernels (6.12) slowly: the bound is also its cost.
+const MAX_BLOCKS: u32 = 128;
+/// Descriptors from here up are not followed, because the walk would not reach their pages.
+pub(crate) const MAX_FD: u32 = MAX_BLOCKS * PAGES_PER_BLOCK * FDS_PER_PAGE;
 
 /// Drops what is kept of the process `tgid` that `task` belongs to: on exit, and on exec, after which its descriptors
 /// are inherited and its sites belong to an image that is gone.

@@ -209,6 +209,7 @@ fn health(host: &Host, mut health: Health) -> Health {
         read_faults: host.counter(Counter::ReadFaults),
         late_closes: host.counter(Counter::LateCloses),
         unknown_closes: host.counter(Counter::UnknownCloses),
+        high_fds: host.counter(Counter::HighFds),
     };
     let lifecycle = host.lifecycle();
     health.lifecycle = LifecycleHealth {

@@ -77,20 +77,16 @@ pub fn run() -> ExitCode {
         Command::Agent(args) => agent::run(&args),
         Command::Doctor(args) => match doctor::run(args, cli.color) {
             Ok(verdict) => return ExitCode::from(exit_code(verdict)),
-            Err(error) => Err(Failure::output(error)),
+            Err(error) => Err(Failure::output(&error)),
         },
         Command::Completions(args) => generate::completions(&args, &mut Cli::command()),
-        Command::Man => generate::man(Cli::command()),
+        Command::Man => generate::man(&Cli::command()),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
-        Err(failure) => {
+        Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Err(failure @ Failure::CannotObserve { .. }) => {
             eprint!("{failure}");
-            ExitCode::from(match failure {
-                Failure::Usage { .. } => 2,
-                Failure::CannotObserve { .. } | Failure::ClosedPipe => 3,
-            })
+            ExitCode::from(3)
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     feed,
     kernel::task::{self, Task},
     maps::{EMPTY_FD_PAGE, FD_PAGES, PROCESSES, SITES},
-    process,
+    process::{self, MAX_FD},
     site::{self, Actor as SiteActor},
 };
 
@@ -54,7 +54,7 @@ pub(crate) fn opened(actor: &Actor<'_>, kind: Kind, fd: u32) {
 /// `signalfd` makes a descriptor only when it is given -1.
 #[inline(always)]
 pub(crate) fn signalfd(actor: &Actor<'_>, args: [u64; 4], fd: u32) {
-    if args[0] as i32 == -1 {
+    if args[0] as u32 == u32::MAX {
         opened(actor, Kind::Signalfd, fd);
     }
 }
@@ -154,9 +154,13 @@ enum Previous {
 
 #[inline(always)]
 fn born(actor: &Actor<'_>, kind: Kind, fd: u32, previous: Previous) {
-    let mut process = process::current(actor.tgid);
+    if fd >= MAX_FD {
+        count(Counter::HighFds);
+        return;
+    }
+    let process = process::current(actor.tgid);
     let table = process.as_ref().map_or(actor.tgid, |process| process.fd_table);
-    let site = actor.birth(process.as_deref_mut(), kind, 0);
+    let site = actor.birth(process, kind, 0);
     let Some(slot) = slot(table, fd).or_else(|| new_slot(table, fd)) else {
         count(Counter::FdPagesFull);
         debug!(

@@ -74,7 +74,7 @@ impl From<ProbeArgs> for LoadOptions {
 }
 
 /// A snapshot older than this, or than ten intervals, means that the agent hangs.
-const STALE_AFTER: Duration = Duration::from_secs(60);
+const STALE_AFTER: Duration = Duration::from_mins(1);
 
 /// Runs the agent until SIGTERM, SIGINT or SIGHUP.
 pub fn run(args: &AgentArgs) -> Result<(), Failure> {
@@ -114,7 +114,7 @@ async fn serve(args: &AgentArgs) -> Result<(), Failure> {
         let _ = stopped.await;
     }));
     let outcome = tokio::select! {
-        sampled = sampler.run(args.interval, move || interest.interest(), publish) => sampled.map_err(Failure::from),
+        ended = sampler.run(args.interval, move || interest.interest(), publish) => ended.map_err(Failure::from),
         () = listener.serve(snapshots, viewers) => Ok(()),
         asked = runtime::asked_to_end() => asked.map_err(|error| Failure::because(format!("waiting for signals: {error}"))),
     };

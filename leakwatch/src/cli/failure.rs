@@ -9,13 +9,6 @@ use crate::{doctor::advice, kernel::KernelError};
 pub enum Failure {
     /// The reader of our output has gone: the end of work, and not an error.
     ClosedPipe,
-    /// What was asked for cannot be done as asked.
-    Usage {
-        /// What is wrong.
-        what: String,
-        /// One command or change that helps.
-        fix: String,
-    },
     /// leakwatch could not see what it was asked to look at.
     CannotObserve {
         /// What failed, with the call and the kernel's answer.
@@ -29,7 +22,7 @@ pub enum Failure {
 
 impl Failure {
     /// A failure of the output: a closed pipe or worse.
-    pub fn output(error: io::Error) -> Self {
+    pub fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::ClosedPipe;
         }
@@ -65,8 +58,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, cause, fix) = match self {
             Self::ClosedPipe => return Ok(()),
-            Self::Usage { what, fix } => (what, &None, Some(fix)),
-            Self::CannotObserve { what, cause, fix } => (what, cause, fix.as_ref()),
+            Self::CannotObserve { what, cause, fix } => (what, cause, fix),
         };
         writeln!(f, "error: {what}")?;
         if let Some(cause) = cause {

@@ -34,17 +34,16 @@ async fn show(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
     let agent = connect(&args).await?;
     let from_agent = agent.is_some();
     let source = async {
-        match agent {
-            Some(stream) => socket::watch(stream, wanted, publish)
+        if let Some(stream) = agent {
+            socket::watch(stream, wanted, publish)
                 .await
-                .map_err(|error| Failure::because(format!("watching the agent: {error}"))),
-            None => {
-                let sampler = Sampler::attach(&LoadOptions::default(), runtime::host_name())?;
-                sampler
-                    .run(args.interval, move || wanted.borrow().clone(), publish)
-                    .await
-                    .map_err(Failure::from)
-            }
+                .map_err(|error| Failure::because(format!("watching the agent: {error}")))
+        } else {
+            let sampler = Sampler::attach(&LoadOptions::default(), runtime::host_name())?;
+            sampler
+                .run(args.interval, move || wanted.borrow().clone(), publish)
+                .await
+                .map_err(Failure::from)
         }
     };
     let view = async {
@@ -111,8 +110,11 @@ async fn write(
     let width = io::stdout()
         .is_terminal()
         .then(|| crossterm::terminal::size().ok())
-        .flatten();
-    let mut report = Report::new(batch.format, width.map(|(columns, _)| columns), ascii);
+        .flatten()
+        .map(|(columns, _)| columns)
+        // A serial console does not know its width.
+        .filter(|&columns| columns > 0);
+    let mut report = Report::new(batch.format, width, ascii);
     let mut left = batch.iterations.map(NonZeroU64::get);
     let mut shown_before = from_agent;
     let mut missing = Vec::new();
@@ -128,7 +130,7 @@ async fn write(
         report
             .write(&snapshot, &selection.rows(&snapshot), &mut out)
             .and_then(|()| out.flush())
-            .map_err(Failure::output)?;
+            .map_err(|error| Failure::output(&error))?;
         left = left.map(|left| left - 1);
         if !selection.pids.is_empty() && missing.len() == selection.pids.len() {
             break;

@@ -46,7 +46,7 @@ struct Type<'a> {
     /// Struct and union: bit offsets carry a bit-field size in their top byte.
     bitfields: bool,
     /// Size in bytes, or the id of the type referred to.
-    size_or_type: u32,
+    size_or_id: u32,
     /// Struct and union: 12 bytes a member.
     members: &'a [u8],
 }
@@ -77,7 +77,7 @@ impl<'a> KernelTypes<'a> {
             types: vec![Type {
                 kind: 0,
                 bitfields: false,
-                size_or_type: 0,
+                size_or_id: 0,
                 members: &[],
             }],
             structs: HashMap::new(),
@@ -91,7 +91,7 @@ impl<'a> KernelTypes<'a> {
         while !data.is_empty() {
             let name = word(data, 0).ok_or(CUT)?;
             let info = word(data, 4).ok_or(CUT)?;
-            let size_or_type = word(data, 8).ok_or(CUT)?;
+            let size_or_id = word(data, 8).ok_or(CUT)?;
             let (kind, count) = (info >> 24 & 0x1f, info as usize & 0xffff);
             let extra = match kind {
                 2 | 7..=12 | 16 | 18 => 0,
@@ -110,7 +110,7 @@ impl<'a> KernelTypes<'a> {
             self.types.push(Type {
                 kind,
                 bitfields: info >> 31 == 1,
-                size_or_type,
+                size_or_id,
                 members,
             });
             data = &data[12 + extra..];
@@ -143,7 +143,7 @@ impl<'a> KernelTypes<'a> {
             .structs
             .get(strukt.as_bytes())
             .ok_or_else(|| BtfError::NoStruct(strukt.to_owned()))?;
-        Ok(self.types[*id as usize].size_or_type)
+        Ok(self.types[*id as usize].size_or_id)
     }
 
     fn find(&self, id: u32, name: &[u8]) -> Option<Member<'a>> {
@@ -181,7 +181,7 @@ impl<'a> KernelTypes<'a> {
             let ty = *self.types.get(id as usize)?;
             match ty.kind {
                 KIND_STRUCT | KIND_UNION => return Some(ty),
-                8..=11 | 18 => id = ty.size_or_type,
+                8..=11 | 18 => id = ty.size_or_id,
                 _ => return None,
             }
         }

@@ -69,7 +69,7 @@ impl Iterators {
     }
 
     /// Every open descriptor; `None` when that failed, which shows as unknown kinds.
-    pub(super) fn files(&mut self, ebpf: &mut Ebpf) -> Option<RawBatch> {
+    pub(super) fn files(ebpf: &mut Ebpf) -> Option<RawBatch> {
         let mut bytes = Vec::new();
         match read(ebpf, "files", &mut bytes) {
             Ok(()) => Some(RawBatch {
@@ -109,7 +109,7 @@ impl Iterators {
 
 fn read(ebpf: &mut Ebpf, program: &'static str, into: &mut Vec<u8>) -> io::Result<()> {
     let mut file = open(ebpf, program).map_err(io::Error::other)?;
-    let mut chunk = [0; 32 * 1024];
+    let mut chunk = vec![0; 32 * 1024];
     loop {
         match file.read(&mut chunk) {
             Ok(0) => return Ok(()),

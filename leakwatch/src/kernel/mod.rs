@@ -108,7 +108,7 @@ impl Kernel {
         let moment = clock::now();
         batches.push(self.iterators.tasks(&mut self.ebpf)?);
         if !interest.is_empty() {
-            batches.extend(self.iterators.files(&mut self.ebpf));
+            batches.extend(Iterators::files(&mut self.ebpf));
         }
         batches.extend(self.iterators.vmas(&mut self.ebpf, !interest.is_empty()));
         batches.push(self.statistics.counters()?);

@@ -96,14 +96,19 @@ impl SiteTable {
 
     /// One entry; each word is whole, the entry as a whole may be a moment apart.
     fn entry(&self, index: u32) -> SiteCounts {
-        let mut words = [0_u64; WORDS];
-        for (offset, word) in words.iter_mut().enumerate() {
+        #[expect(
+            clippy::cast_ptr_alignment,
+            reason = "the mapping begins at a page and entries are whole words"
+        )]
+        let words = self.view.as_mut_ptr().cast::<u64>();
+        let mut copy = [0_u64; WORDS];
+        for (offset, word) in copy.iter_mut().enumerate() {
             let at = index as usize * WORDS + offset;
             // SAFETY: `at` is inside the mapping, which is page-aligned and lives as long as `self`. The kernel writes the same
             // memory with atomic adds and stores of whole words, so it is only read as atomics.
-            *word = unsafe { &*self.view.as_ptr().cast::<AtomicU64>().add(at) }.load(Ordering::Relaxed);
+            *word = unsafe { AtomicU64::from_ptr(words.add(at)) }.load(Ordering::Relaxed);
         }
-        bytemuck::cast(words)
+        bytemuck::cast(copy)
     }
 
     /// Gives entries back, so that the kernel can use them for other sites.

@@ -48,7 +48,7 @@ impl Stacks {
 
     pub(super) fn sweep(&mut self, in_use: &dyn Fn(i32) -> bool) {
         self.sweeps += 1;
-        if self.sweeps % CALLS_PER_SWEEP != 0 {
+        if !self.sweeps.is_multiple_of(CALLS_PER_SWEEP) {
             return;
         }
         let unused: HashSet<u32> = self

@@ -85,6 +85,8 @@ pub struct FeedHealth {
     pub late_closes: u64,
     /// Closes of descriptors whose opening was not seen.
     pub unknown_closes: u64,
+    /// Descriptors opened with a number of 65,536 or above, which are not followed: they show as unattributed.
+    pub high_fds: u64,
 }
 
 /// Lives of processes seen in the feed since the agent attached, those included that began and ended between two ticks.

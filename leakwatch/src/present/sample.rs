@@ -246,6 +246,7 @@ fn healthy() -> Health {
             read_faults: 3,
             late_closes: 5,
             unknown_closes: 8,
+            high_fds: 0,
         },
         maps: vec![
             map("events", 8 * MIB, None, 8 * MIB),

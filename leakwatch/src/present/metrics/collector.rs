@@ -292,6 +292,7 @@ mod tests {
                 read_faults: 9,
                 late_closes: 10,
                 unknown_closes: 11,
+                high_fds: 15,
             },
             maps: vec![
                 MapHealth {
