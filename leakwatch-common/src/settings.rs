@@ -118,11 +118,7 @@ pub struct Settings {
     pub agent_tgid: u32,
     /// Size of a page, bytes.
     pub page_bytes: u32,
-    /// 1 when the kernel has `bpf_ktime_get_coarse_ns` (5.11).
-    pub has_coarse_clock: u32,
-    /// Explicit padding, 0.
-    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<Offsets>() == 44 * 4);
-const _: () = assert!(size_of::<Settings>() == 32);
+const _: () = assert!(size_of::<Settings>() == 24);

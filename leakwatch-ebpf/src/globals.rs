@@ -14,8 +14,6 @@ static SETTINGS: Settings = Settings {
     possible_cpus: 0,
     agent_tgid: 0,
     page_bytes: 4096,
-    has_coarse_clock: 0,
-    reserved: 0,
 };
 
 const fn no_offsets() -> Offsets {

@@ -29,7 +29,6 @@
 
 mod arch;
 mod budget;
-mod clock;
 mod counters;
 mod feed;
 mod globals;

@@ -5,6 +5,7 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_F_FAST_STACK_CMP, BPF_F_USER_STACK},
+    helpers::bpf_ktime_get_ns,
     macros::perf_event,
     programs::{PerfEventContext, tracing::StackIdContext as _},
 };
@@ -15,7 +16,7 @@ use leakwatch_common::{
 
 use crate::{
     budget::{self, Budget},
-    clock, feed,
+    feed,
     globals::setting,
     maps::STACKS,
 };
@@ -27,7 +28,8 @@ fn page_faults(ctx: PerfEventContext) -> u32 {
     if tgid == 0 || tgid == setting!(agent_tgid) {
         return 0;
     }
-    let now_ns = clock::now_ns();
+    // SAFETY: takes no arguments.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
     let mut stack = NO_STACK;
     if budget::take(Budget::Stacks, setting!(stacks_per_second), now_ns) {
         let flags = u64::from(BPF_F_USER_STACK | BPF_F_FAST_STACK_CMP);

@@ -8,7 +8,7 @@ use aya::{
         BtfTracePoint, Iter, PerfEvent, ProgramError,
         perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
     },
-    util::{KernelVersion, nr_cpus, online_cpus},
+    util::{nr_cpus, online_cpus},
 };
 use leakwatch_common::settings::{Offsets, Settings};
 use log::debug;
@@ -68,8 +68,6 @@ pub(super) fn prepare(options: &LoadOptions) -> Result<Prepared, KernelError> {
         possible_cpus: nr_cpus().map_or(1, |cpus| u32::try_from(cpus).unwrap_or(u32::MAX)),
         agent_tgid: std::process::id(),
         page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
-        has_coarse_clock: u32::from(has_coarse_clock()),
-        reserved: 0,
     };
     let mut ebpf = create_maps(options, &btf, &offsets, &settings)?;
     if log::log_enabled!(log::Level::Debug) {
@@ -114,11 +112,6 @@ impl Prepared {
 /// When not even the maps could be made.
 pub fn probe_each(options: &LoadOptions) -> Result<Vec<ProbeHealth>, KernelError> {
     prepare(options).map(|mut prepared| prepared.attach_each(options))
-}
-
-/// `bpf_ktime_get_coarse_ns` came with 5.11.
-fn has_coarse_clock() -> bool {
-    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 11, 0))
 }
 
 fn create_maps(
