@@ -1,5 +1,7 @@
 //! What the kernel side lost, shed or skipped. Per CPU; the agent sums them up once a tick.
 
+use bytemuck::{Pod, Zeroable};
+
 use crate::discriminants;
 
 discriminants! {
@@ -9,36 +11,30 @@ discriminants! {
         FeedRecords = 0,
         /// Records that found the ring buffer full.
         FeedDropped = 1,
-        /// Records not made because the feed was over its budget.
-        FeedShed = 2,
         /// 32-bit (compat) system calls, which are not decoded.
-        CompatSkipped = 3,
+        CompatSkipped = 2,
         /// Births counted at the overflow site, because the site table was full.
-        SitesFull = 4,
+        SitesFull = 3,
         /// Births of descriptors not kept as live, because the page table was full.
-        FdPagesFull = 5,
+        FdPagesFull = 4,
         /// Births of threads not kept as live, because the thread table was full.
-        ThreadsFull = 6,
+        ThreadsFull = 5,
         /// Processes not entered, because the process table was full: their births are at the overflow site.
-        ProcessesFull = 7,
+        ProcessesFull = 6,
         /// Stacks taken.
-        StacksTaken = 8,
-        /// Births whose stack was not taken, because the stack budget was spent.
-        StacksShed = 9,
+        StacksTaken = 7,
         /// Stacks that could not be walked or whose bucket in the stack table was taken.
-        StacksFailed = 10,
+        StacksFailed = 8,
         /// Descriptors reused on another CPU before their close was seen.
-        LateCloses = 11,
+        LateCloses = 9,
         /// Closes of descriptors whose birth was not seen.
-        UnknownCloses = 12,
+        UnknownCloses = 10,
         /// `close_range` calls wider than the walk covers.
-        CloseRangeTruncated = 13,
+        CloseRangeTruncated = 11,
         /// Reads of kernel memory that failed.
-        ReadFaults = 14,
-        /// Changes of an address space not sent, because the feed was over its budget for them. Part of `FeedShed`.
-        MappingsShed = 15,
+        ReadFaults = 12,
         /// Births of descriptors whose number is too high to be followed; they show as unattributed.
-        HighFds = 16,
+        HighFds = 13,
     }
 }
 
@@ -46,3 +42,34 @@ impl Counter {
     /// How many counters there are.
     pub const COUNT: usize = Self::ALL.len();
 }
+
+discriminants! {
+    /// What each CPU may do only so often in a second. Index into the map `BUDGETS`.
+    pub enum Budget {
+        /// Records that may be shed: samples of closes, thread ends and page faults.
+        Samples = 0,
+        /// Stacks.
+        Stacks = 1,
+        /// Changes of address spaces: apart, so that a flood of closes does not cost the ledger of mappings.
+        Mappings = 2,
+    }
+}
+
+impl Budget {
+    /// How many budgets there are.
+    pub const COUNT: usize = Self::ALL.len();
+}
+
+/// One CPU's use of one budget. Value of the map `BUDGETS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Spent {
+    /// Start of the running second, `CLOCK_MONOTONIC` nanoseconds.
+    pub since_ns: u64,
+    /// Taken in the running second.
+    pub used: u64,
+    /// Refused since the programs were loaded. Counted here and not in `COUNTERS` because it happens where time matters.
+    pub shed: u64,
+}
+
+const _: () = assert!(size_of::<Spent>() == 24);

@@ -1,6 +1,7 @@
 //! Lets the loader hand these types to the kernel as bytes.
 
 use crate::{
+    counter::Spent,
     settings::{Offsets, Settings},
     site::{FdPage, FdPageKey, Process, SiteCounts, SiteKey, Thread},
 };
@@ -13,5 +14,5 @@ macro_rules! pod {
 }
 
 pod!(
-    FdPage, FdPageKey, Offsets, Process, Settings, SiteCounts, SiteKey, Thread
+    FdPage, FdPageKey, Offsets, Process, Settings, SiteCounts, SiteKey, Spent, Thread
 );

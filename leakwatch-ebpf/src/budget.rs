@@ -1,29 +1,12 @@
 //! How much of what costs something each CPU may do in a second.
 
+use leakwatch_common::counter::Budget;
+
 use crate::maps::BUDGETS;
-
-/// What is budgeted. Index into the map `BUDGETS`.
-#[derive(Clone, Copy)]
-pub(crate) enum Budget {
-    /// Records that may be shed.
-    Samples = 0,
-    /// Stacks.
-    Stacks = 1,
-    /// Changes of address spaces: apart, so that a flood of closes does not cost the ledger of mappings.
-    Mappings = 2,
-}
-
-/// One CPU's use of one budget. Value of the map `BUDGETS`.
-#[repr(C)]
-pub(crate) struct Spent {
-    /// Start of the running second, `CLOCK_MONOTONIC` nanoseconds.
-    since_ns: u64,
-    used: u64,
-}
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Takes one from this CPU's budget; false when this second's `limit` is spent.
+/// Takes one from this CPU's budget; false, and counted, when this second's `limit` is spent.
 #[inline(always)]
 pub(crate) fn take(budget: Budget, limit: u32, now_ns: u64) -> bool {
     let Some(spent) = BUDGETS.get_ptr_mut(budget as u32) else {
@@ -37,6 +20,7 @@ pub(crate) fn take(budget: Budget, limit: u32, now_ns: u64) -> bool {
         spent.used = 0;
     }
     if spent.used >= u64::from(limit) {
+        spent.shed += 1;
         return false;
     }
     spent.used += 1;

@@ -2,16 +2,11 @@
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use leakwatch_common::{
-    counter::Counter,
+    counter::{Budget, Counter},
     record::{Header, RecordKind},
 };
 
-use crate::{
-    budget::{self, Budget},
-    counters::count,
-    globals::setting,
-    maps::FEED,
-};
+use crate::{budget, counters::count, globals::setting, maps::FEED};
 
 /// First bytes of a record.
 #[inline(always)]
@@ -35,24 +30,11 @@ pub(crate) fn send<R: 'static>(record: R) {
     count(Counter::FeedRecords);
 }
 
-/// Sends a record unless this CPU has used up its samples of this second.
+/// Sends a record unless this CPU has used up its budget of this second.
 #[inline(always)]
-pub(crate) fn sample<R: 'static>(now_ns: u64, record: R) {
-    if budget::take(Budget::Samples, setting!(samples_per_second), now_ns) {
+pub(crate) fn sample<R: 'static>(budget: Budget, now_ns: u64, record: R) {
+    if budget::take(budget, setting!(samples_per_second), now_ns) {
         send(record);
-    } else {
-        count(Counter::FeedShed);
-    }
-}
-
-/// As [`sample`], with a budget of its own: the reader has to know when one is missing.
-#[inline(always)]
-pub(crate) fn mapping<R: 'static>(now_ns: u64, record: R) {
-    if budget::take(Budget::Mappings, setting!(samples_per_second), now_ns) {
-        send(record);
-    } else {
-        count(Counter::FeedShed);
-        count(Counter::MappingsShed);
     }
 }
 

@@ -8,11 +8,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, RingBuf, Stack, StackTrace},
 };
 use leakwatch_common::{
-    counter::Counter,
+    counter::{Budget, Counter, Spent},
     site::{FdPage, FdPageKey, MAX_SITES, Process, SiteCounts, SiteKey, Thread},
 };
-
-use crate::budget::Spent;
 
 /// Records, see [`leakwatch_common::record`].
 #[map]
@@ -22,9 +20,9 @@ pub(crate) static FEED: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT as u32, 0);
 
-/// Indexed by [`crate::budget::Budget`].
+/// Indexed by [`Budget`].
 #[map]
-pub(crate) static BUDGETS: PerCpuArray<Spent> = PerCpuArray::with_max_entries(3, 0);
+pub(crate) static BUDGETS: PerCpuArray<Spent> = PerCpuArray::with_max_entries(Budget::COUNT as u32, 0);
 
 /// Counts by site, which the agent maps into its memory.
 #[map]

@@ -7,13 +7,13 @@ use aya_ebpf::{
     programs::tracing::StackIdContext,
 };
 use leakwatch_common::{
-    counter::Counter,
+    counter::{Budget, Counter},
     kind::Kind,
     site::{DEFAULT_SITES, NO_STACK, OVERFLOW_SITE, Process, SiteCounts, SiteKey},
 };
 
 use crate::{
-    budget::{self, Budget},
+    budget,
     counters::count,
     globals::setting,
     maps::{FREE_SITES, SITE_IDS, SITES, STACKS},
@@ -75,7 +75,6 @@ impl<C: StackIdContext> Actor<'_, C> {
     #[inline(always)]
     fn stack(&self) -> i32 {
         if !budget::take(Budget::Stacks, setting!(stacks_per_second), self.now_ns) {
-            count(Counter::StacksShed);
             return NO_STACK;
         }
         let flags = u64::from(BPF_F_USER_STACK | BPF_F_FAST_STACK_CMP);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use leakwatch_common::{
-    counter::Counter,
+    counter::{Budget, Counter},
     kind::Kind,
     levels::{TaskRow, flag},
     site::SiteCounts,
@@ -197,19 +197,20 @@ fn site_row(parts: &Parts<'_>, site: &SiteReading, mapped: Option<(u64, u64)>) -
 }
 
 fn health(host: &Host, mut health: Health) -> Health {
+    let totals = host.kernel_totals();
     health.feed = FeedHealth {
-        records: host.counter(Counter::FeedRecords),
-        dropped: host.counter(Counter::FeedDropped),
-        shed: host.counter(Counter::FeedShed),
+        records: totals.counter(Counter::FeedRecords),
+        dropped: totals.counter(Counter::FeedDropped),
+        shed: totals.shed(Budget::Samples) + totals.shed(Budget::Mappings),
         undecodable: health.feed.undecodable,
-        stacks_taken: host.counter(Counter::StacksTaken),
-        stacks_shed: host.counter(Counter::StacksShed),
-        stacks_failed: host.counter(Counter::StacksFailed),
-        compat_skipped: host.counter(Counter::CompatSkipped),
-        read_faults: host.counter(Counter::ReadFaults),
-        late_closes: host.counter(Counter::LateCloses),
-        unknown_closes: host.counter(Counter::UnknownCloses),
-        high_fds: host.counter(Counter::HighFds),
+        stacks_taken: totals.counter(Counter::StacksTaken),
+        stacks_shed: totals.shed(Budget::Stacks),
+        stacks_failed: totals.counter(Counter::StacksFailed),
+        compat_skipped: totals.counter(Counter::CompatSkipped),
+        read_faults: totals.counter(Counter::ReadFaults),
+        late_closes: totals.counter(Counter::LateCloses),
+        unknown_closes: totals.counter(Counter::UnknownCloses),
+        high_fds: totals.counter(Counter::HighFds),
     };
     let lifecycle = host.lifecycle();
     health.lifecycle = LifecycleHealth {
@@ -219,11 +220,11 @@ fn health(host: &Host, mut health: Health) -> Health {
     };
     for map in &mut health.maps {
         map.full = match map.name.as_str() {
-            "SITES" => host.counter(Counter::SitesFull),
-            "FD_PAGES" => host.counter(Counter::FdPagesFull),
-            "THREADS" => host.counter(Counter::ThreadsFull),
-            "PROCESSES" => host.counter(Counter::ProcessesFull),
-            "FEED" => host.counter(Counter::FeedDropped),
+            "SITES" => totals.counter(Counter::SitesFull),
+            "FD_PAGES" => totals.counter(Counter::FdPagesFull),
+            "THREADS" => totals.counter(Counter::ThreadsFull),
+            "PROCESSES" => totals.counter(Counter::ProcessesFull),
+            "FEED" => totals.counter(Counter::FeedDropped),
             _ => 0,
         };
     }

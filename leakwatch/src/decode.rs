@@ -3,7 +3,7 @@
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
 use leakwatch_common::{
     UnknownDiscriminant,
-    counter::Counter,
+    counter::{Budget, Counter},
     levels::{FileRow, TaskRow, VmaRow},
     record::{
         AddressSpaceChanged, Faulted, FdClosed, Header, ProcessExeced, ProcessExited, ProcessForked,
@@ -51,8 +51,27 @@ pub enum Reading {
     Sites(Vec<SiteReading>),
     /// What happened, oldest first per CPU.
     Records(Vec<Record>),
-    /// Totals by [`Counter`].
-    Counters([u64; Counter::COUNT]),
+    /// What the kernel side lost, shed or skipped.
+    Totals(Totals),
+}
+
+/// What the kernel side lost, shed or skipped since it was loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    counters: [u64; Counter::COUNT],
+    shed: [u64; Budget::COUNT],
+}
+
+impl Totals {
+    /// One counter.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize]
+    }
+
+    /// What was refused because a budget was spent.
+    pub fn shed(&self, budget: Budget) -> u64 {
+        self.shed[budget as usize]
+    }
 }
 
 /// One record of the ring buffer.
@@ -92,12 +111,13 @@ pub fn decode(batch: &RawBatch) -> (Reading, Option<DecodeError>) {
         Source::Sites => with(Reading::Sites, rows(bytes, "site")),
         Source::Records => with(Reading::Records, records(bytes)),
         Source::Counters => {
-            let (totals, error) = rows::<u64>(bytes, "counter");
-            let mut counters = [0; Counter::COUNT];
-            for (counter, total) in counters.iter_mut().zip(totals) {
-                *counter = total;
+            let (values, error) = rows::<u64>(bytes, "counter");
+            let mut totals = Totals::default();
+            let places = totals.counters.iter_mut().chain(&mut totals.shed);
+            for (total, value) in places.zip(values) {
+                *total = value;
             }
-            (Reading::Counters(counters), error)
+            (Reading::Totals(totals), error)
         }
     }
 }

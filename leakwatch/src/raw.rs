@@ -30,7 +30,8 @@ pub enum Source {
     Sites,
     /// Ring buffer records end to end, see [`leakwatch_common::record`].
     Records,
-    /// `u64` totals in the order of [`leakwatch_common::counter::Counter`].
+    /// `u64` totals: in the order of [`leakwatch_common::counter::Counter`], and then what was shed in the order of
+    /// [`leakwatch_common::counter::Budget`].
     Counters,
 }
 

@@ -10,16 +10,12 @@ use aya_ebpf::{
     programs::{PerfEventContext, tracing::StackIdContext as _},
 };
 use leakwatch_common::{
+    counter::Budget,
     record::{Faulted, RecordKind},
     site::NO_STACK,
 };
 
-use crate::{
-    budget::{self, Budget},
-    feed,
-    globals::setting,
-    maps::STACKS,
-};
+use crate::{budget, feed, globals::setting, maps::STACKS};
 
 /// One of every so many page faults, of any process on this CPU.
 #[perf_event]
@@ -39,6 +35,7 @@ fn page_faults(ctx: PerfEventContext) -> u32 {
     let addr = unsafe { (*ctx.ctx).addr };
     let header = feed::header(RecordKind::Faulted, tgid, now_ns);
     feed::sample(
+        Budget::Samples,
         now_ns,
         Faulted {
             header,

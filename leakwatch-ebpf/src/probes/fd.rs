@@ -3,7 +3,7 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_probe_read_user, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use leakwatch_common::{
-    counter::Counter,
+    counter::{Budget, Counter},
     kind::Kind,
     record::{FdClosed, RecordKind},
     site::{FDS_PER_PAGE, FdPageKey, FdSlot, OVERFLOW_SITE},
@@ -204,6 +204,7 @@ fn died(actor: &Actor<'_>, slot: &mut FdSlot, fd: u32) {
     site::death(site, lifetime_ns);
     let header = feed::header(RecordKind::FdClosed, actor.tgid, actor.now_ns);
     feed::sample(
+        Budget::Samples,
         actor.now_ns,
         FdClosed {
             header,

@@ -5,7 +5,7 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::debug;
 use leakwatch_common::{
-    counter::Counter,
+    counter::{Budget, Counter},
     kind::Kind,
     record::{ProcessExeced, ProcessExited, ProcessForked, RecordKind, ThreadEnded},
     site::Thread,
@@ -140,6 +140,7 @@ fn thread_ended(tgid: u32, tid: u32, now_ns: u64) {
     site::death(thread.site, now_ns.wrapping_sub(thread.birth_ns));
     let header = feed::header(RecordKind::ThreadEnded, tgid, now_ns);
     feed::sample(
+        Budget::Samples,
         now_ns,
         ThreadEnded {
             header,

@@ -2,6 +2,7 @@
 
 use aya_ebpf::programs::BtfTracePointContext;
 use leakwatch_common::{
+    counter::Budget,
     kind::Kind,
     record::{AddressSpaceChanged, RecordKind, Remapped},
     site::Process,
@@ -59,7 +60,8 @@ pub(crate) fn remapped(actor: &Actor<'_>, args: [u64; 4], new_addr: u64) {
         return;
     }
     let header = feed::header(RecordKind::Remapped, actor.tgid, actor.now_ns);
-    feed::mapping(
+    feed::sample(
+        Budget::Mappings,
         actor.now_ns,
         Remapped {
             header,
@@ -105,7 +107,8 @@ pub(crate) fn advised(actor: &Actor<'_>, args: [u64; 4]) {
 #[inline(always)]
 fn changed(actor: &Actor<'_>, kind: RecordKind, addr: u64, len: u64, site: u32) {
     let header = feed::header(kind, actor.tgid, actor.now_ns);
-    feed::mapping(
+    feed::sample(
+        Budget::Mappings,
         actor.now_ns,
         AddressSpaceChanged {
             header,

@@ -11,7 +11,7 @@ pub mod window;
 use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use leakwatch_common::{
-    counter::Counter,
+    counter::{Budget, Counter},
     kind::Kind,
     levels::{FileRow, TaskRow, VmaRow, flag},
 };
@@ -23,7 +23,7 @@ use self::{
     window::{Amounts, Window},
 };
 use crate::{
-    decode::{Reading, Record},
+    decode::{Reading, Record, Totals},
     model::identity::ProcessId,
     raw::{Moment, SiteReading},
 };
@@ -69,7 +69,7 @@ pub struct Host {
     /// Sites of processes or images that are gone, by index; freed when they are still here at the next tick.
     ended_sites: HashMap<u32, u64>,
     lifetimes: HashMap<u32, Lifetimes>,
-    counters: [u64; Counter::COUNT],
+    totals: Totals,
     lifecycle: Lifecycle,
     ranges: usize,
 }
@@ -82,7 +82,7 @@ impl Host {
             Reading::Files(rows) => self.files(&rows),
             Reading::Vmas(rows) => self.vmas(&rows),
             Reading::Sites(sites) => self.sites = sites,
-            Reading::Counters(counters) => self.counters(counters),
+            Reading::Totals(totals) => self.totals(totals),
             Reading::Records(records) => {
                 for record in records {
                     self.record(record);
@@ -106,9 +106,9 @@ impl Host {
         self.lifetimes.get(&site)
     }
 
-    /// Total of one counter of the kernel side.
-    pub fn counter(&self, counter: Counter) -> u64 {
-        self.counters[counter as usize]
+    /// What the kernel side lost, shed or skipped.
+    pub fn kernel_totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// Lives of processes.
@@ -212,18 +212,16 @@ impl Host {
         }
     }
 
-    fn counters(&mut self, counters: [u64; Counter::COUNT]) {
-        let lost = |counters: &[u64; Counter::COUNT]| {
-            counters[Counter::MappingsShed as usize] + counters[Counter::FeedDropped as usize]
-        };
+    fn totals(&mut self, totals: Totals) {
+        let lost = |totals: &Totals| totals.shed(Budget::Mappings) + totals.counter(Counter::FeedDropped);
         // With a record missing no ledger of mappings can be trusted; the level stays right.
-        if lost(&counters) > lost(&self.counters) {
+        if lost(&totals) > lost(&self.totals) {
             for process in self.processes.values_mut() {
                 process.mappings.forget();
             }
             self.ranges = 0;
         }
-        self.counters = counters;
+        self.totals = totals;
     }
 
     fn record(&mut self, record: Record) {

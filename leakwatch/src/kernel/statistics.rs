@@ -7,14 +7,14 @@ use std::{
 };
 
 use aya::{
-    Ebpf,
+    Ebpf, Pod,
     maps::{MapData, MapInfo, PerCpuArray},
     programs::Program,
     sys::{Stats, enable_stats},
     util::nr_cpus,
 };
 use bytes::Bytes;
-use leakwatch_common::counter::Counter;
+use leakwatch_common::counter::{Budget, Counter, Spent};
 use log::debug;
 
 use super::error::KernelError;
@@ -39,6 +39,7 @@ pub struct Observed {
 
 pub(super) struct Statistics {
     counters: PerCpuArray<MapData, u64>,
+    budgets: PerCpuArray<MapData, Spent>,
     maps: Vec<OwnMap>,
     sizes_due: Instant,
     /// While this is open the kernel accounts for run times.
@@ -54,17 +55,15 @@ struct OwnMap {
 
 impl Statistics {
     pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
-        let map = ebpf.take_map("COUNTERS").ok_or(KernelError::NoMap("COUNTERS"))?;
-        let counters = PerCpuArray::try_from(map).map_err(|source| KernelError::Map {
-            map: "COUNTERS",
-            source,
-        })?;
+        let counters = per_cpu(ebpf, "COUNTERS")?;
+        let budgets = per_cpu(ebpf, "BUDGETS")?;
         let now = Instant::now();
         // lib/percpu_counter.c: each CPU keeps back up to max(32, 2 x CPUs) pages.
         let cpus = nr_cpus().map_or(1, |cpus| cpus as u64);
         let rss_error_bound_bytes = cpus * (2 * cpus).max(32) * rustix::param::page_size() as u64;
         Ok(Self {
             counters,
+            budgets,
             maps: own_maps(),
             sizes_due: now,
             accounting: None,
@@ -75,13 +74,22 @@ impl Statistics {
 
     /// Totals over all CPUs.
     pub(super) fn counters(&self) -> Result<RawBatch, KernelError> {
-        let mut totals = [0_u64; Counter::COUNT];
-        for (index, total) in (0..).zip(&mut totals) {
-            let values = self.counters.get(&index, 0).map_err(|source| KernelError::Map {
+        let mut totals = Vec::with_capacity(Counter::COUNT + Budget::COUNT);
+        for &counter in Counter::ALL {
+            let values = self.counters.get(&(counter as u32), 0);
+            let values = values.map_err(|source| KernelError::Map {
                 map: "COUNTERS",
                 source,
             })?;
-            *total = values.iter().sum();
+            totals.push(values.iter().sum::<u64>());
+        }
+        for &budget in Budget::ALL {
+            let values = self.budgets.get(&(budget as u32), 0);
+            let values = values.map_err(|source| KernelError::Map {
+                map: "BUDGETS",
+                source,
+            })?;
+            totals.push(values.iter().map(|spent| spent.shed).sum());
         }
         Ok(RawBatch {
             source: Source::Counters,
@@ -133,6 +141,11 @@ impl Statistics {
             }
         }
     }
+}
+
+fn per_cpu<V: Pod>(ebpf: &mut Ebpf, map: &'static str) -> Result<PerCpuArray<MapData, V>, KernelError> {
+    let taken = ebpf.take_map(map).ok_or(KernelError::NoMap(map))?;
+    PerCpuArray::try_from(taken).map_err(|source| KernelError::Map { map, source })
 }
 
 fn run_statistics(program: &Program) -> Option<(u64, u64)> {
