@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use aya::{
     Btf, Ebpf,
     programs::{
-        BtfTracePoint, PerfEvent,
+        BtfTracePoint, PerfEvent, Program,
         perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
     },
     util::online_cpus,
@@ -32,15 +32,14 @@ fn main() -> Result<()> {
 }
 
 fn attach(ebpf: &mut Ebpf, btf: &Btf, name: &str, hook: Hook) -> Result<()> {
-    let mut program = || ebpf.program_mut(name).context("no such program in the object");
     match hook {
         Hook::Tracepoint(tracepoint) => {
-            let program: &mut BtfTracePoint = program()?.try_into()?;
+            let program: &mut BtfTracePoint = program(ebpf, name)?.try_into()?;
             program.load(tracepoint, btf)?;
             program.attach()?;
         }
         Hook::PageFaults => {
-            let program: &mut PerfEvent = program()?.try_into()?;
+            let program: &mut PerfEvent = program(ebpf, name)?.try_into()?;
             program.load()?;
             for cpu in online_cpus().map_err(|(path, error)| io::Error::other(format!("{path}: {error}")))? {
                 program.attach(
@@ -55,4 +54,8 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, name: &str, hook: Hook) -> Result<()> {
         Hook::Iterator(_) => {}
     }
     Ok(())
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program> {
+    ebpf.program_mut(name).context("no such program in the object")
 }

@@ -44,13 +44,19 @@ struct Run {
     write: Option<PathBuf>,
 }
 
-fn main() -> Result<ExitCode> {
-    match Args::parse().what {
-        What::Overhead(run) => report("overhead", &run, overhead::measure)?,
-        What::Scale(run) => report("scale", &run, scale::measure)?,
-        What::Worker(worker) => worker.run()?,
+fn main() -> ExitCode {
+    let outcome = match Args::parse().what {
+        What::Overhead(run) => report("overhead", &run, overhead::measure),
+        What::Scale(run) => report("scale", &run, scale::measure),
+        What::Worker(worker) => worker.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn report(name: &str, run: &Run, measure: fn(bool) -> Result<String>) -> Result<()> {

@@ -1,8 +1,8 @@
 //! Other programs: started, waited for, measured through `/proc`, ended.
 
 use std::{
-    fs,
-    io::{BufRead as _, BufReader},
+    fs::{self, File},
+    io::{BufRead as _, BufReader, Read as _, Seek as _},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
@@ -20,16 +20,18 @@ pub(crate) struct Background {
     name: String,
     child: Child,
     lines: Receiver<String>,
+    complaints: File,
 }
 
 impl Background {
     /// Starts `command`.
     pub(crate) fn start(mut command: Command) -> Result<Self> {
+        let complaints = tempfile::tempfile()?;
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(complaints.try_clone()?)
             .spawn()
             .with_context(|| format!("cannot run {name}"))?;
         let output = child.stdout.take().context("no output")?;
@@ -40,7 +42,12 @@ impl Background {
                 let _nobody_listens = send.send(line);
             }
         });
-        Ok(Self { name, child, lines })
+        Ok(Self {
+            name,
+            child,
+            lines,
+            complaints,
+        })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -54,7 +61,10 @@ impl Background {
             Err(RecvTimeoutError::Timeout) => bail!("{} says nothing for {patience:?}", self.name),
             Err(RecvTimeoutError::Disconnected) => {
                 let status = self.child.wait()?;
-                bail!("{} ended with {status}", self.name)
+                let mut complaints = String::new();
+                self.complaints.rewind()?;
+                self.complaints.read_to_string(&mut complaints)?;
+                bail!("{} ended with {status}: {}", self.name, complaints.trim())
             }
         }
     }

@@ -47,10 +47,24 @@ pub(super) fn with_arguments() -> String {
 const ENDS: &str = "tracepoint:sched:sched_process_exit { @exit[pid] = count(); }\n\
                     interval:s:1 { printf(\"second\\n\"); }\n";
 
+/// bpftrace looks for the kernel's events here; where nothing is mounted it gets a mount that only it sees.
+const WITH_EVENTS: &str = "test -e /sys/kernel/debug/tracing/events || mount -t debugfs nodev /sys/kernel/debug; \
+                           exec bpftrace \"$@\"";
+
 /// Runs a script and returns when all of it is attached: its clock has ticked, and then once more.
 pub(super) fn start(script: &str) -> Result<Background> {
-    let mut command = Command::new("bpftrace");
-    command.args(["-B", "line", "-e", script]);
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "sh",
+        "-c",
+        WITH_EVENTS,
+        "sh",
+        "-B",
+        "line",
+        "-e",
+        script,
+    ]);
     let mut bpftrace = Background::start(command)?;
     bpftrace.wait_for("Attaching", PATIENCE)?;
     for _ in 0..2 {

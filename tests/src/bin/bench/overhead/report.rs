@@ -14,7 +14,7 @@ const UNTRACED_NS: f64 = 5.0;
 pub(super) fn render(rounds: &[Round]) -> String {
     let mut text = format!(
         "{} rounds; load average {} while they ran. `median [min..max]`, nanoseconds an operation; added: difference to \
-         `nothing` in the same round; ratio: added, divided by what empty programs added in the same round.\n\n",
+         `nothing` in the same round; ratio: median added, divided by the median that empty programs added.\n\n",
         rounds.len(),
         spread(rounds.iter().map(|round| round.load_average), 1),
     );
@@ -26,7 +26,10 @@ pub(super) fn render(rounds: &[Round]) -> String {
 
 fn operations(rounds: &[Round]) -> Vec<Timing> {
     let first = rounds.first().and_then(|round| round.timings.first());
-    first.map_or_else(Vec::new, |(_, timings)| timings.clone())
+    first
+        .and_then(|(_, loads)| loads.first())
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn times(rounds: &[Round]) -> String {
@@ -45,8 +48,11 @@ fn times(rounds: &[Round]) -> String {
                     .filter_map(|round| round.added(condition, &operation));
                 row.push(spread(added, decimals(condition)));
             }
-            if !matches!(condition, Condition::Nothing | Condition::Empty) {
-                row.push(spread(ratios(rounds, condition, &operation), 2));
+            let median = |of| added(rounds, of, &operation);
+            if let (Some(added), Some(empty)) = (median(condition), median(Condition::Empty))
+                && !matches!(condition, Condition::Nothing | Condition::Empty)
+            {
+                row.push(format!("{:.2}", added / empty));
             }
             table.row(row);
         }
@@ -58,67 +64,54 @@ fn decimals(condition: Condition) -> usize {
     usize::from(condition != Condition::Strace)
 }
 
-fn ratios<'a>(
-    rounds: &'a [Round],
-    condition: Condition,
-    operation: &'a str,
-) -> impl Iterator<Item = f64> + 'a {
-    rounds.iter().filter_map(move |round| {
-        Some(round.added(condition, operation)? / round.added(Condition::Empty, operation)?)
-    })
+/// Median that the condition adds to one operation, nanoseconds.
+fn added(rounds: &[Round], condition: Condition, operation: &str) -> Option<f64> {
+    let values = rounds
+        .iter()
+        .filter_map(|round| round.added(condition, operation));
+    Some(Spread::of(values)?.median)
 }
 
 fn budgets(rounds: &[Round]) -> String {
-    let mut table = Table::new(["budget", "allowed", "measured", ""]);
-    let added = |condition, operation: &str| {
-        let values = rounds
-            .iter()
-            .filter_map(|round| round.added(condition, operation));
-        Spread::of(values).map(|spread| spread.median)
-    };
-    let quiet = Condition::LeakwatchNoStacks;
+    let mut table = Table::new(["budget: ns added", "at most", "ns", "measured", ""]);
     for Timing {
         operation, traced, ..
     } in operations(rounds)
     {
+        let median = |condition| added(rounds, condition, &operation);
         let (Some(ours), Some(empty), Some(bpftrace)) = (
-            added(quiet, &operation),
-            added(Condition::Empty, &operation),
-            added(Condition::BpftraceExit, &operation),
+            median(Condition::LeakwatchNoStacks),
+            median(Condition::Empty),
+            median(Condition::BpftraceExit),
         ) else {
             continue;
         };
-        if !traced {
+        let limits = if traced {
+            vec![
+                (format!("{RATIO} x empty's {empty:.0}"), RATIO * empty),
+                ("bpftrace's, exit".to_owned(), bpftrace),
+            ]
+        } else {
+            vec![(format!("empty's {empty:.0} + {UNTRACED_NS}"), empty + UNTRACED_NS)]
+        };
+        for (name, limit) in limits {
             table.row([
-                format!("{operation}, added"),
-                format!("empty's {empty:.1} + {UNTRACED_NS} ns"),
-                format!("{ours:.1} ns"),
-                verdict(ours, empty + UNTRACED_NS),
+                format!("{operation}, no stacks"),
+                name,
+                format!("{limit:.0}"),
+                format!("{ours:.0}"),
+                verdict(ours, limit),
             ]);
-            continue;
         }
-        let ratio = Spread::of(ratios(rounds, quiet, &operation)).map_or(f64::NAN, |spread| spread.median);
-        table.row([
-            format!("{operation}, added, no stacks"),
-            format!("{RATIO} x empty's"),
-            format!("{ratio:.2} x"),
-            verdict(ratio, RATIO),
-        ]);
-        table.row([
-            format!("{operation}, added, no stacks"),
-            format!("bpftrace's {bpftrace:.0} ns (exit)"),
-            format!("{ours:.0} ns"),
-            verdict(ours, bpftrace),
-        ]);
     }
     table.render()
 }
 
-fn verdict(measured: f64, allowed: f64) -> String {
-    if measured <= allowed {
+fn verdict(ours: f64, limit: f64) -> String {
+    if ours <= limit {
         "met".to_owned()
     } else {
-        format!("missed: {:.1} x", measured / allowed)
+        format!("missed by {:.0}", ours - limit)
     }
 }
 
