@@ -78,7 +78,7 @@ impl Agent {
             if Instant::now() > deadline {
                 return Err(error.context(format!("not ready after {patience:?}:\n{}", self.log_text()?)));
             }
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(10));
         }
     }
 

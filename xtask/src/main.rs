@@ -1,5 +1,6 @@
 //! `cargo xtask VERB`: everything a developer, the README or CI runs.
 
+mod bench;
 mod build;
 mod debian;
 mod lint;
@@ -28,6 +29,7 @@ enum Verb {
     /// Check format, clippy and architecture
     Lint,
     Vm(vm::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,5 +55,6 @@ fn execute(verb: Verb) -> Result<()> {
         Verb::Test => test::test(&sh),
         Verb::Lint => lint::lint(&sh),
         Verb::Vm(args) => vm::vm(&sh, &args),
+        Verb::Bench(args) => bench::bench(&sh, &args),
     }
 }
