@@ -205,10 +205,9 @@ impl Host {
         for row in rows.iter().filter(|row| once.is_first(row.tgid, row.start)) {
             *totals.entry(row.tgid).or_default() += row.len;
         }
-        for (tgid, bytes) in totals {
-            if let Some(process) = self.processes.get_mut(&tgid) {
-                process.mapped_anon_bytes = Some(bytes);
-            }
+        // Who is not in a walk has no memory any more, or has just come.
+        for process in self.processes.values_mut() {
+            process.mapped_anon_bytes = totals.get(&process.id.pid).copied();
         }
     }
 

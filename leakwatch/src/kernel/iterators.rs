@@ -165,9 +165,22 @@ fn count_large_table(bytes: &mut [u8]) {
     }
 }
 
-/// What `iter/task_vma` would write, from `/proc/PID/maps`; nothing for a process that is gone.
+/// `/proc/PID/maps`; of another thread when the leader has exited, whose own is empty then.
+fn maps_of(tgid: u32) -> Option<Vec<u8>> {
+    let maps = fs::read(format!("/proc/{tgid}/maps")).ok()?;
+    if !maps.is_empty() {
+        return Some(maps);
+    }
+    let threads = fs::read_dir(format!("/proc/{tgid}/task")).ok()?;
+    let mut maps = threads
+        .flatten()
+        .filter_map(|thread| fs::read(thread.path().join("maps")).ok());
+    maps.find(|maps| !maps.is_empty())
+}
+
+/// What `iter/task_vma` would write; nothing for a process that is gone.
 fn anonymous_mappings(tgid: u32, into: &mut Vec<u8>) {
-    let Ok(maps) = fs::read(format!("/proc/{tgid}/maps")) else {
+    let Some(maps) = maps_of(tgid) else {
         return;
     };
     for line in maps.split(|&byte| byte == b'\n') {
