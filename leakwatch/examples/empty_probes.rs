@@ -1,5 +1,7 @@
 //! Attaches an empty program to every hook of leakwatch's catalogue that runs with other programs' work, says so, and holds
 //! them until its standard input ends. `cargo xtask bench overhead` compares leakwatch with it.
+//!
+//! Prints first how many programs of the same names were loaded before: another leakwatch, which would be measured too.
 
 use std::io::{self, Read as _};
 
@@ -7,7 +9,7 @@ use anyhow::{Context as _, Result};
 use aya::{
     Btf, Ebpf,
     programs::{
-        BtfTracePoint, PerfEvent, Program,
+        BtfTracePoint, PerfEvent, Program, loaded_programs,
         perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
     },
     util::online_cpus,
@@ -22,6 +24,12 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/em
 
 fn main() -> Result<()> {
     let btf = Btf::from_sys_fs().context("the kernel's type information")?;
+    let others = loaded_programs().filter_map(Result::ok).filter(|other| {
+        PROBES
+            .iter()
+            .any(|probe| other.name_as_str() == Some(probe.program))
+    });
+    println!("others: {}", others.count());
     let mut ebpf = Ebpf::load(OBJECT).context("the object")?;
     for probe in PROBES {
         attach(&mut ebpf, &btf, probe.program, probe.hook).context(probe.program)?;

@@ -92,6 +92,10 @@ fn empty_programs() -> Result<Background> {
     let own = std::env::current_exe()?;
     let path = own.with_file_name("examples").join("empty_probes");
     let mut programs = Background::start(Command::new(path))?;
+    let others = programs.line(PATIENCE)?;
+    if others != "others: 0" {
+        eprintln!("\nanother leakwatch runs here, and the numbers include it ({others} programs)");
+    }
     programs.wait_for("attached", PATIENCE)?;
     Ok(programs)
 }
