@@ -43,12 +43,11 @@ pub(crate) fn insert(tgid: u32, leader: Task, fd_table: u32) -> Option<&'static 
     Some(unsafe { &mut *process })
 }
 
-/// Pages in one block of the walk below.
-const PAGES_PER_BLOCK: u32 = 16;
-/// The verifier follows every iteration, and some kernels (6.12) slowly: the bound is also its cost.
-const MAX_BLOCKS: u32 = 128;
+/// Pages that the walk below reaches. The verifier follows every iteration, and some kernels (6.12) slowly: the bound is
+/// also its cost.
+const MAX_PAGES: u32 = 2048;
 /// Descriptors from here up are not followed, because the walk would not reach their pages.
-pub(crate) const MAX_FD: u32 = MAX_BLOCKS * PAGES_PER_BLOCK * FDS_PER_PAGE;
+pub(crate) const MAX_FD: u32 = MAX_PAGES * FDS_PER_PAGE;
 
 /// Drops what is kept of the process `tgid` that `task` belongs to: on exit, and on exec, after which its descriptors
 /// are inherited and its sites belong to an image that is gone.
@@ -61,17 +60,11 @@ pub(crate) fn forget(tgid: u32, task: Task) {
     let owns_table = unsafe { (*process).fd_table } == tgid;
     let slots = task.files().map_or(0, task::fd_table_slots);
     if owns_table {
-        for block in 0..MAX_BLOCKS {
-            if block * PAGES_PER_BLOCK * FDS_PER_PAGE >= slots {
+        for page in 0..MAX_PAGES {
+            if page * FDS_PER_PAGE >= slots {
                 break;
             }
-            for page in 0..PAGES_PER_BLOCK {
-                let key = FdPageKey {
-                    fd_table: tgid,
-                    page: block * PAGES_PER_BLOCK + page,
-                };
-                let _ = FD_PAGES.remove(key);
-            }
+            let _ = FD_PAGES.remove(FdPageKey { fd_table: tgid, page });
         }
     }
     let _ = PROCESSES.remove(tgid);
