@@ -5,6 +5,7 @@ pub mod doctor;
 mod failure;
 pub mod generate;
 mod log;
+mod privileges;
 mod runtime;
 pub mod top;
 mod top_run;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{Failure, runtime, top};
+use super::{Failure, privileges, runtime, top};
 use crate::{
     kernel::{LoadOptions, catalog::PROBES},
     present::metrics::{self, DEFAULT_MAX_GROUPS, MetricsOptions},
@@ -97,6 +97,7 @@ async fn serve(args: &AgentArgs) -> Result<(), Failure> {
         fix: Some("choose another place: leakwatch agent --socket PATH".to_owned()),
     })?;
     let sampler = Sampler::attach(&args.probes.into(), runtime::host_name())?;
+    privileges::drop_unneeded();
     log::info!("probes attached; metrics on http://{}/metrics", args.listen);
 
     let (publish, snapshots) = watch::channel(None);
