@@ -7,7 +7,7 @@ use super::{Object, percpu};
 use crate::{arch::COMPAT_BIT, globals::offset};
 
 /// `PF_KTHREAD`, include/linux/sched.h.
-const PF_KTHREAD: u32 = 0x0020_0000;
+pub(crate) const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// Counters of `mm_struct.rss_stat`, include/linux/mm_types_task.h.
 #[derive(Clone, Copy)]

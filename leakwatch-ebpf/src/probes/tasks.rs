@@ -12,7 +12,7 @@ use crate::{
     globals::{offset, setting},
     kernel::{
         Object, percpu, read_at,
-        task::{RssCounter, Task, rss_pages},
+        task::{PF_KTHREAD, RssCounter, rss_pages},
     },
 };
 
@@ -38,7 +38,7 @@ pub(crate) struct Context {
 extern "C" fn tasks(ctx: *mut Context) -> i32 {
     // SAFETY: the kernel passes a valid context; the verifier checks each access.
     let (meta, task) = unsafe { ((*ctx).meta, (*ctx).task) };
-    let Some(task) = Object::new(task).map(Task) else {
+    let Some(task) = Object::new(task) else {
         return 0;
     };
     // SAFETY: as above.
@@ -60,43 +60,50 @@ extern "C" fn tasks(ctx: *mut Context) -> i32 {
 /// `row` is in a map, and each step stores what it found before the next one begins: the verifier keeps no track of what is
 /// in a map, so the steps do not multiply the paths that it has to follow.
 #[inline(always)]
-fn fill(task: Task, row: &mut TaskRow) -> Option<()> {
-    if task.is_kernel_thread() {
+fn fill(task: Object, row: &mut TaskRow) -> Option<()> {
+    if task.load::<u32>(offset!(task_flags)) & PF_KTHREAD != 0 {
         return None;
     }
-    row.tgid = task.tgid()?;
-    let leader = task.leader()?;
+    let leader = task.load_object(offset!(task_group_leader))?;
+    let leader_mm = leader.load::<u64>(offset!(task_mm));
+    let is_leader = task.load::<u32>(offset!(task_pid)) == task.load::<u32>(offset!(task_tgid));
+    if !is_leader && leader_mm != 0 {
+        return None;
+    }
     row.flags = 0;
     identity(task, leader, row)?;
-    if leader.mm().is_none() && row.threads > 1 {
+    if leader_mm == 0 && row.threads > 1 {
+        if is_leader {
+            return None;
+        }
         // The dead leader is counted until the last thread has gone.
         row.threads -= 1;
         row.flags |= flag::LEADER_EXITED;
-        task.mm()?;
-    } else if leader != task {
-        return None;
     }
-    memory(task, leader, row)?;
+    memory(task, row)?;
     open_fds(task, row)
 }
 
 #[inline(always)]
-fn identity(task: Task, leader: Task, row: &mut TaskRow) -> Option<()> {
-    let signal = task.signal()?;
-    row.start_boottime_ns = leader.start_boottime_ns()?;
-    row.nofile_soft = signal.read(offset!(signal_rlim) + RLIMIT_NOFILE * 16)?;
-    row.threads = signal.read(offset!(signal_nr_threads))?;
-    row.exec_id = task.exec_id()?;
-    let leader = leader.0;
-    row.parent_tgid = leader.follow(offset!(task_real_parent)).map(Task)?.tgid()?;
-    row.euid = leader.follow(offset!(task_cred))?.read(offset!(cred_euid))?;
+fn identity(task: Object, leader: Object, row: &mut TaskRow) -> Option<()> {
+    let signal = task.load_object(offset!(task_signal))?;
+    row.tgid = task.load(offset!(task_tgid));
+    row.start_boottime_ns = leader.load(offset!(task_start_boottime));
+    row.nofile_soft = signal.load(offset!(signal_rlim) + RLIMIT_NOFILE * 16);
+    row.threads = signal.load(offset!(signal_nr_threads));
+    // Low half: `self_exec_id` is 32 bits wide before 5.7 and 64 since.
+    row.exec_id = task.load(offset!(task_self_exec_id));
+    row.parent_tgid = leader
+        .load_object(offset!(task_real_parent))?
+        .load(offset!(task_tgid));
+    row.euid = leader.load_object(offset!(task_cred))?.load(offset!(cred_euid));
     row.comm = leader.read::<[u8; COMM_LEN]>(offset!(task_comm))?;
     row.cgroup_id = cgroup_id(leader).unwrap_or(0);
     Some(())
 }
 
 #[inline(always)]
-fn memory(task: Task, leader: Task, row: &mut TaskRow) -> Option<()> {
+fn memory(task: Object, row: &mut TaskRow) -> Option<()> {
     row.rss_anon_bytes = 0;
     row.rss_file_bytes = 0;
     row.rss_shmem_bytes = 0;
@@ -105,16 +112,16 @@ fn memory(task: Task, leader: Task, row: &mut TaskRow) -> Option<()> {
     row.start_brk = 0;
     row.brk = 0;
     row.map_count = 0;
-    let Some(mm) = task.mm() else {
-        if leader.0.read::<u32>(offset!(task_exit_state))? & EXIT_STATES != 0 {
+    let Some(mm) = task.load_object(offset!(task_mm)) else {
+        if task.load::<u32>(offset!(task_exit_state)) & EXIT_STATES != 0 {
             row.flags |= flag::ZOMBIE;
         }
         return Some(());
     };
-    row.total_vm_bytes = mm.read::<u64>(offset!(mm_total_vm))? * page_bytes();
-    row.start_brk = mm.read(offset!(mm_start_brk))?;
-    row.brk = mm.read(offset!(mm_brk))?;
-    row.map_count = mm.read(offset!(mm_map_count))?;
+    row.total_vm_bytes = mm.load::<u64>(offset!(mm_total_vm)) * page_bytes();
+    row.start_brk = mm.load(offset!(mm_start_brk));
+    row.brk = mm.load(offset!(mm_brk));
+    row.map_count = mm.load(offset!(mm_map_count));
     row.flags |= flag::RSS_EXACT;
     resident(mm, RssCounter::Anon, &mut row.rss_anon_bytes, &mut row.flags)?;
     resident(mm, RssCounter::Swap, &mut row.swap_bytes, &mut row.flags)?;
@@ -139,21 +146,25 @@ fn page_bytes() -> u64 {
 
 #[inline(always)]
 fn cgroup_id(task: Object) -> Option<u64> {
-    task.follow(offset!(task_cgroups))?
-        .follow(offset!(css_set_dfl_cgrp))?
-        .follow(offset!(cgroup_kn))?
-        .read(offset!(kernfs_node_id))
+    let cgroup = task
+        .load_object(offset!(task_cgroups))?
+        .load_object(offset!(css_set_dfl_cgrp))?;
+    Some(
+        cgroup
+            .load_object(offset!(cgroup_kn))?
+            .load(offset!(kernfs_node_id)),
+    )
 }
 
 /// The number of open descriptors, from the bitmap `fdtable.open_fds`.
 #[inline(always)]
-fn open_fds(task: Task, row: &mut TaskRow) -> Option<()> {
+fn open_fds(task: Object, row: &mut TaskRow) -> Option<()> {
     row.fds = 0;
-    let Some(files) = task.files() else {
+    let Some(files) = task.load_object(offset!(task_files)) else {
         return Some(());
     };
-    let fdt = files.follow(offset!(files_fdt))?;
-    let slots = fdt.read::<u32>(offset!(fdtable_max_fds))?;
+    let fdt = files.load_object(offset!(files_fdt))?;
+    let slots = fdt.load::<u32>(offset!(fdtable_max_fds));
     if slots > MAX_READS * FDS_PER_READ {
         row.flags |= flag::FDS_TRUNCATED;
     }

@@ -48,6 +48,8 @@ pub struct Process {
     pub first_touch: FirstTouch,
     /// Anonymous mappings whose birth was seen.
     pub mappings: Mappings,
+    /// The pass that saw it last.
+    pass: u64,
 }
 
 /// Lives of processes seen in the feed, short ones that no tick saw included.
@@ -72,6 +74,8 @@ pub struct Host {
     totals: Totals,
     lifecycle: Lifecycle,
     ranges: usize,
+    /// Passes over all processes so far.
+    pass: u64,
 }
 
 impl Host {
@@ -152,23 +156,26 @@ impl Host {
     }
 
     fn tasks(&mut self, moment: Moment, rows: Vec<TaskRow>) {
-        let mut before = std::mem::take(&mut self.processes);
+        self.pass += 1;
         for row in rows {
             let id = ProcessId {
                 pid: row.tgid,
                 start_time_ns: row.start_boottime_ns,
             };
-            // Rows of a process without its leader repeat; any of them will do.
-            if self.processes.contains_key(&row.tgid) {
-                continue;
+            let process = self
+                .processes
+                .entry(row.tgid)
+                .or_insert_with(|| Process::new(id, row));
+            if process.id != id {
+                *process = Process::new(id, row);
             }
-            let mut process = before
-                .remove(&row.tgid)
-                .filter(|process| process.id == id)
-                .unwrap_or_else(|| Process::new(id, row));
-            process.update(moment, row);
-            self.processes.insert(row.tgid, process);
+            // Rows of a process without its leader repeat; any of them will do.
+            if process.pass != self.pass {
+                process.pass = self.pass;
+                process.update(moment, row);
+            }
         }
+        self.processes.retain(|_, process| process.pass == self.pass);
         self.ranges = self
             .processes
             .values()
@@ -312,6 +319,7 @@ impl Process {
             mapped_anon_bytes: None,
             first_touch: FirstTouch::default(),
             mappings: Mappings::default(),
+            pass: 0,
         }
     }
 

@@ -42,11 +42,21 @@ pub trait Facts {
 #[derive(Debug, Default)]
 pub struct Attribution {
     known: HashMap<ProcessId, Known>,
+    pass: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
     facts: ProcessFacts,
+    /// What the process was when they were read; `None` before.
+    image: Option<Image>,
+    /// The pass that saw it last.
+    pass: u64,
+}
+
+/// Facts hold as long as this does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Image {
     exec_id: u32,
     cgroup_id: u64,
     settled: bool,
@@ -60,22 +70,22 @@ impl Attribution {
         processes: impl Iterator<Item = &'a Process>,
         source: &mut dyn Facts,
     ) {
-        let mut before = std::mem::take(&mut self.known);
+        self.pass += 1;
         for process in processes {
-            let old_enough = moment.boottime_ns.saturating_sub(process.id.start_time_ns) >= SETTLED_NS;
-            let known = before.remove(&process.id).filter(|known| {
-                known.exec_id == process.row.exec_id
-                    && known.cgroup_id == process.row.cgroup_id
-                    && (known.settled || !old_enough)
-            });
-            let known = known.unwrap_or_else(|| Known {
-                facts: source.process(process.id.pid),
+            let age_ns = moment.boottime_ns.saturating_sub(process.id.start_time_ns);
+            let known = self.known.entry(process.id).or_default();
+            known.pass = self.pass;
+            let image = Image {
                 exec_id: process.row.exec_id,
                 cgroup_id: process.row.cgroup_id,
-                settled: old_enough,
-            });
-            self.known.insert(process.id, known);
+                settled: age_ns >= SETTLED_NS,
+            };
+            if known.image != Some(image) {
+                known.image = Some(image);
+                known.facts = source.process(process.id.pid);
+            }
         }
+        self.known.retain(|_, known| known.pass == self.pass);
     }
 
     /// Facts about a process.

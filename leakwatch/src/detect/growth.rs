@@ -26,6 +26,7 @@ const QUANTUM: Amounts = Amounts {
 #[derive(Debug, Default)]
 pub struct Growth {
     floors: HashMap<ProcessId, Floors>,
+    pass: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -35,17 +36,20 @@ struct Floors {
     running: Option<Amounts>,
     /// Minima of full buckets, oldest first.
     minima: Vec<Amounts>,
+    /// The pass that saw the process last.
+    pass: u64,
 }
 
 impl Growth {
     /// Takes one tick into account; processes that are not among these are forgotten.
     pub fn update<'a>(&mut self, monotonic_ns: u64, processes: impl Iterator<Item = &'a Process>) {
-        let mut before = std::mem::take(&mut self.floors);
+        self.pass += 1;
         for process in processes {
-            let mut floors = before.remove(&process.id).unwrap_or_default();
+            let floors = self.floors.entry(process.id).or_default();
+            floors.pass = self.pass;
             floors.add(monotonic_ns / BUCKET_NS, process.amounts());
-            self.floors.insert(process.id, floors);
         }
+        self.floors.retain(|_, floors| floors.pass == self.pass);
     }
 
     /// Where a process stands by its floors.

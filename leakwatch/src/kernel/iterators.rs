@@ -1,7 +1,9 @@
 //! Reads the BPF iterators: the levels.
 
 use std::{
+    collections::hash_map::DefaultHasher,
     fs::{self, File},
+    hash::{Hash as _, Hasher as _},
     io::{self, Read as _},
     time::{Duration, Instant},
 };
@@ -21,10 +23,16 @@ use crate::{
 /// `MAX_WALK_PAUSE`, so that a busy machine does not leave the reading to age.
 const WALK_PAUSE: u32 = 200;
 const MAX_WALK_PAUSE: Duration = Duration::from_secs(5);
+/// Pause between walks while no address space changes its size.
+const UNCHANGED_WALK_PAUSE: Duration = Duration::from_mins(1);
 
 pub(super) struct Iterators {
     vmas_from_procfs: bool,
-    vmas_due: Option<Instant>,
+    vmas_due: Instant,
+    vmas_due_anyway: Instant,
+    /// Sizes of all address spaces at the last tick, and at the last walk.
+    sizes: u64,
+    walked_sizes: u64,
     /// Processes at the last tick, for the walk over `/proc`.
     tgids: Vec<u32>,
     largest: usize,
@@ -37,9 +45,13 @@ impl Iterators {
                 .iter()
                 .any(|probe: &ProbeHealth| probe.name == name && probe.state != ProbeState::Attached)
         };
+        let now = Instant::now();
         Self {
             vmas_from_procfs: fallback("vmas"),
-            vmas_due: None,
+            vmas_due: now,
+            vmas_due_anyway: now,
+            sizes: 0,
+            walked_sizes: 0,
             tgids: Vec::new(),
             largest: 0,
         }
@@ -53,9 +65,13 @@ impl Iterators {
             source,
         })?;
         self.largest = self.largest.max(bytes.len());
+        let mut sizes = DefaultHasher::new();
         for row in bytes.chunks_exact_mut(size_of::<TaskRow>()) {
             count_large_table(row);
+            let row: TaskRow = bytemuck::pod_read_unaligned(row);
+            (row.tgid, row.start_boottime_ns, row.total_vm_bytes, row.map_count).hash(&mut sizes);
         }
+        self.sizes = sizes.finish();
         if self.vmas_from_procfs {
             self.tgids = bytes
                 .chunks_exact(size_of::<TaskRow>())
@@ -86,7 +102,9 @@ impl Iterators {
     /// Every anonymous mapping, when it is time for that or somebody looks `closely`.
     pub(super) fn vmas(&mut self, ebpf: &mut Ebpf, closely: bool) -> Option<RawBatch> {
         let started = Instant::now();
-        if !closely && self.vmas_due.is_some_and(|due| started < due) {
+        // Nothing was mapped or unmapped since the last walk, unless two changes hide each other: so walk now and then.
+        let unchanged = self.sizes == self.walked_sizes && started < self.vmas_due_anyway;
+        if !closely && (unchanged || started < self.vmas_due) {
             return None;
         }
         let mut bytes = Vec::new();
@@ -99,7 +117,9 @@ impl Iterators {
             return None;
         }
         let pause = (started.elapsed() * WALK_PAUSE).min(MAX_WALK_PAUSE);
-        self.vmas_due = Some(Instant::now() + pause);
+        self.vmas_due = Instant::now() + pause;
+        self.vmas_due_anyway = Instant::now() + UNCHANGED_WALK_PAUSE;
+        self.walked_sizes = self.sizes;
         Some(RawBatch {
             source: Source::Vmas,
             bytes: Bytes::from(bytes),

@@ -1,6 +1,7 @@
 //! The site table, mapped into our memory: reading every count costs no system call.
 
 use std::{
+    mem::offset_of,
     os::fd::{AsFd as _, AsRawFd as _},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -77,9 +78,13 @@ impl SiteTable {
     pub(super) fn read(&mut self) -> RawBatch {
         let mut readings = Vec::with_capacity(self.in_use as usize + 64);
         for index in 0..MAX_SITES {
-            // Entry 0 belongs to no process, but counts.
+            // Most entries are free, and one word says so.
+            if self.word(index, offset_of!(SiteCounts, born) / 8) == 0 {
+                continue;
+            }
             let counts = self.entry(index);
-            if counts.key.tgid != 0 || (index == OVERFLOW_SITE && counts.born != 0) {
+            // The overflow site belongs to no process, but counts.
+            if counts.key.tgid != 0 || index == OVERFLOW_SITE {
                 readings.push(SiteReading {
                     counts,
                     index,
@@ -96,19 +101,24 @@ impl SiteTable {
 
     /// One entry; each word is whole, the entry as a whole may be a moment apart.
     fn entry(&self, index: u32) -> SiteCounts {
+        let mut words = [0; WORDS];
+        for (offset, word) in words.iter_mut().enumerate() {
+            *word = self.word(index, offset);
+        }
+        bytemuck::cast(words)
+    }
+
+    fn word(&self, index: u32, offset: usize) -> u64 {
         #[expect(
             clippy::cast_ptr_alignment,
             reason = "the mapping begins at a page and entries are whole words"
         )]
         let words = self.view.as_mut_ptr().cast::<u64>();
-        let mut copy = [0_u64; WORDS];
-        for (offset, word) in copy.iter_mut().enumerate() {
-            let at = index as usize * WORDS + offset;
-            // SAFETY: `at` is inside the mapping, which is page-aligned and lives as long as `self`. The kernel writes the same
-            // memory with atomic adds and stores of whole words, so it is only read as atomics.
-            *word = unsafe { AtomicU64::from_ptr(words.add(at)) }.load(Ordering::Relaxed);
-        }
-        bytemuck::cast(copy)
+        let at = index as usize * WORDS + offset;
+        assert!(at < MAX_SITES as usize * WORDS);
+        // SAFETY: `at` is inside the mapping, which is page-aligned and lives as long as `self`. The kernel writes the same
+        // memory with atomic adds and stores of whole words, so it is only read as atomics.
+        unsafe { AtomicU64::from_ptr(words.add(at)) }.load(Ordering::Relaxed)
     }
 
     /// Gives entries back, so that the kernel can use them for other sites.
