@@ -64,7 +64,7 @@ impl Budget {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Spent {
-    /// Start of the running second, `CLOCK_MONOTONIC` nanoseconds.
+    /// Start of the running second, nanoseconds of the programs' clock.
     pub since_ns: u64,
     /// Taken in the running second.
     pub used: u64,

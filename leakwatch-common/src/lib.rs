@@ -9,6 +9,9 @@
 //! | [`counter`] | what the feed lost, shed or skipped | per-CPU array |
 //! | [`settings`] | what the agent tells the programs before they load | read-only globals |
 //!
+//! The programs' clock counts nanoseconds from an epoch of the kernel's own, in steps of one timer interrupt: two of its times
+//! can be subtracted, and mean nothing beside another clock.
+//!
 //! Types are `repr(C)` without implicit padding: `bytemuck::Pod` refuses to derive otherwise, and each size is asserted
 //! here so that a change that moves a field is seen by whoever makes it.
 #![no_std]

@@ -43,7 +43,7 @@ pub struct Header {
     pub kind: u32,
     /// Thread group id in the initial PID namespace.
     pub tgid: u32,
-    /// When, `CLOCK_MONOTONIC` nanoseconds.
+    /// When, nanoseconds of the programs' clock.
     pub time_ns: u64,
 }
 
@@ -87,7 +87,7 @@ pub struct ProcessExited {
 pub struct ThreadEnded {
     /// Whose.
     pub header: Header,
-    /// When it was born, `CLOCK_MONOTONIC` nanoseconds.
+    /// When it was born, nanoseconds of the programs' clock.
     pub birth_ns: u64,
     /// Index into `SITES`.
     pub site: u32,
@@ -101,7 +101,7 @@ pub struct ThreadEnded {
 pub struct FdClosed {
     /// Whose.
     pub header: Header,
-    /// When it was born, `CLOCK_MONOTONIC` nanoseconds.
+    /// When it was born, nanoseconds of the programs' clock.
     pub birth_ns: u64,
     /// Index into `SITES`.
     pub site: u32,

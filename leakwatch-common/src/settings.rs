@@ -118,7 +118,11 @@ pub struct Settings {
     pub agent_tgid: u32,
     /// Size of a page, bytes.
     pub page_bytes: u32,
+    /// Time between two timer interrupts, nanoseconds.
+    pub jiffy_ns: u32,
+    /// Explicit padding, 0.
+    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<Offsets>() == 44 * 4);
-const _: () = assert!(size_of::<Settings>() == 24);
+const _: () = assert!(size_of::<Settings>() == 32);

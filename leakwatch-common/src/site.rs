@@ -44,9 +44,9 @@ pub struct SiteCounts {
     pub bytes: u64,
     /// Sum of the lifetimes of what died, nanoseconds.
     pub lifetime_ns: u64,
-    /// When this site first took something, `CLOCK_MONOTONIC` nanoseconds.
+    /// When this site first took something, nanoseconds of the programs' clock.
     pub created_ns: u64,
-    /// When it last took something, `CLOCK_MONOTONIC` nanoseconds.
+    /// When it last took something, nanoseconds of the programs' clock.
     pub last_birth_ns: u64,
 }
 
@@ -86,7 +86,7 @@ pub struct FdPageKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct FdSlot {
-    /// `CLOCK_MONOTONIC` nanoseconds; 0 means that the slot is empty.
+    /// nanoseconds of the programs' clock; 0 means that the slot is empty.
     pub birth_ns: u64,
     /// Index into `SITES`.
     pub site: u32,
@@ -107,7 +107,7 @@ pub struct FdPage {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Thread {
-    /// `CLOCK_MONOTONIC` nanoseconds.
+    /// nanoseconds of the programs' clock.
     pub birth_ns: u64,
     /// Index into `SITES`.
     pub site: u32,

@@ -14,6 +14,8 @@ static SETTINGS: Settings = Settings {
     possible_cpus: 0,
     agent_tgid: 0,
     page_bytes: 4096,
+    jiffy_ns: 0,
+    reserved: 0,
 };
 
 const fn no_offsets() -> Offsets {

@@ -29,6 +29,7 @@
 
 mod arch;
 mod budget;
+mod clock;
 mod counters;
 mod feed;
 mod globals;

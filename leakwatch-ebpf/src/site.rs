@@ -25,7 +25,7 @@ pub(crate) struct Actor<'a, C> {
     pub(crate) ctx: &'a C,
     /// Thread group id.
     pub(crate) tgid: u32,
-    /// `CLOCK_MONOTONIC` nanoseconds.
+    /// [`crate::clock::now_ns`].
     pub(crate) now_ns: u64,
 }
 

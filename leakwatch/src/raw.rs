@@ -9,7 +9,7 @@ use leakwatch_common::site::SiteCounts;
 /// When something was read, on the three clocks that matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// `CLOCK_MONOTONIC` nanoseconds: the clock of records and sites.
+    /// `CLOCK_MONOTONIC` nanoseconds: the clock of levels and their windows.
     pub monotonic_ns: u64,
     /// `CLOCK_BOOTTIME` nanoseconds: the clock of process start times.
     pub boottime_ns: u64,

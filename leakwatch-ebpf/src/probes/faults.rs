@@ -5,7 +5,6 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_F_FAST_STACK_CMP, BPF_F_USER_STACK},
-    helpers::bpf_ktime_get_ns,
     macros::perf_event,
     programs::{PerfEventContext, tracing::StackIdContext as _},
 };
@@ -15,7 +14,7 @@ use leakwatch_common::{
     site::NO_STACK,
 };
 
-use crate::{budget, feed, globals::setting, maps::STACKS};
+use crate::{budget, clock, feed, globals::setting, maps::STACKS};
 
 /// One of every so many page faults, of any process on this CPU.
 #[perf_event]
@@ -24,8 +23,7 @@ fn page_faults(ctx: PerfEventContext) -> u32 {
     if tgid == 0 || tgid == setting!(agent_tgid) {
         return 0;
     }
-    // SAFETY: takes no arguments.
-    let now_ns = unsafe { bpf_ktime_get_ns() };
+    let now_ns = clock::now_ns();
     let mut stack = NO_STACK;
     if budget::take(Budget::Stacks, setting!(stacks_per_second), now_ns) {
         let flags = u64::from(BPF_F_USER_STACK | BPF_F_FAST_STACK_CMP);

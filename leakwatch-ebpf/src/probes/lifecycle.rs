@@ -1,8 +1,6 @@
 //! Births and deaths of processes and threads, from the scheduler's tracepoints.
 
-use aya_ebpf::{
-    bindings::BPF_ANY, helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{bindings::BPF_ANY, macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use leakwatch_common::{
     counter::{Budget, Counter},
@@ -12,6 +10,7 @@ use leakwatch_common::{
 };
 
 use crate::{
+    clock,
     counters::count,
     feed,
     globals::offset,
@@ -26,12 +25,6 @@ fn task(ctx: &BtfTracePointContext, argument: usize) -> Option<Task> {
     Object::new(ctx.arg::<u64>(argument)).map(Task)
 }
 
-#[inline(always)]
-fn now_ns() -> u64 {
-    // SAFETY: takes no arguments.
-    unsafe { bpf_ktime_get_ns() }
-}
-
 /// `sched_process_fork(parent, child)`, in the parent, before the child runs.
 #[btf_tracepoint(function = "sched_process_fork")]
 fn sched_process_fork(ctx: BtfTracePointContext) -> u32 {
@@ -44,7 +37,7 @@ fn sched_process_fork(ctx: BtfTracePointContext) -> u32 {
 #[inline(always)]
 fn forked(ctx: &BtfTracePointContext, parent: Task, child: Task) -> Option<()> {
     let (tgid, child_tgid) = (parent.tgid()?, child.tgid()?);
-    let now_ns = now_ns();
+    let now_ns = clock::now_ns();
     if tgid == child_tgid {
         let site = Actor { ctx, tgid, now_ns }.birth(process::current(tgid), Kind::Thread, 0);
         let thread = Thread {
@@ -89,7 +82,7 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> u32 {
 #[inline(always)]
 fn execed(ctx: &BtfTracePointContext, task: Task, old_tid: u32) -> Option<()> {
     let tgid = task.tgid()?;
-    let now_ns = now_ns();
+    let now_ns = clock::now_ns();
     process::forget(tgid, task);
     debug!(ctx, "process {} runs a new program, its sites end", tgid);
     // A thread that calls execve takes over its leader's id without an exit of its own.
@@ -115,7 +108,7 @@ fn sched_process_exit(ctx: BtfTracePointContext) -> u32 {
 #[inline(always)]
 fn exited(task: Task) -> Option<()> {
     let (tid, tgid) = (task.tid()?, task.tgid()?);
-    let now_ns = now_ns();
+    let now_ns = clock::now_ns();
     thread_ended(tgid, tid, now_ns);
     // `signal->live` was decremented just before this tracepoint (kernel/exit.c, do_exit): 0 in the last thread. Two
     // threads that exit together may both see 0, and what follows may safely happen twice.

@@ -3,15 +3,11 @@
 //! The registers still hold the arguments at exit, so there is no enter probe and no table of calls in flight. The kernel
 //! runs this on *every* system call of the host: what is not in the table below leaves after one load and one compare.
 
-use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
+use aya_ebpf::{EbpfContext as _, macros::btf_tracepoint, programs::BtfTracePointContext};
 use leakwatch_common::{counter::Counter, kind::Kind};
 
 use super::{fd, memory};
-use crate::{arch::Registers, counters::count, kernel::task::Task, site::Actor};
+use crate::{arch::Registers, clock, counters::count, kernel::task::Task, site::Actor};
 
 /// What a system call does, as far as it matters here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -159,12 +155,10 @@ fn sys_exit(ctx: BtfTracePointContext) -> u32 {
         count(Counter::CompatSkipped);
         return 0;
     }
-    // SAFETY: these helpers take no arguments.
-    let (pid_tgid, now_ns) = unsafe { (bpf_get_current_pid_tgid(), bpf_ktime_get_ns()) };
     let actor = Actor {
         ctx: &ctx,
-        tgid: (pid_tgid >> 32) as u32,
-        now_ns,
+        tgid: ctx.tgid(),
+        now_ns: clock::now_ns(),
     };
     let args = registers.args();
     let fd = ret as u32;

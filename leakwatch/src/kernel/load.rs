@@ -68,6 +68,8 @@ pub(super) fn prepare(options: &LoadOptions) -> Result<Prepared, KernelError> {
         possible_cpus: nr_cpus().map_or(1, |cpus| u32::try_from(cpus).unwrap_or(u32::MAX)),
         agent_tgid: std::process::id(),
         page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
+        jiffy_ns: jiffy_ns(),
+        reserved: 0,
     };
     let mut ebpf = create_maps(options, &btf, &offsets, &settings)?;
     if log::log_enabled!(log::Level::Debug) {
@@ -112,6 +114,12 @@ impl Prepared {
 /// When not even the maps could be made.
 pub fn probe_each(options: &LoadOptions) -> Result<Vec<ProbeHealth>, KernelError> {
     prepare(options).map(|mut prepared| prepared.attach_each(options))
+}
+
+/// The resolution of the coarse clocks is the time between two timer interrupts (`KTIME_LOW_RES`, kernel/time).
+fn jiffy_ns() -> u32 {
+    let resolution = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
+    u32::try_from(resolution.tv_nsec).unwrap_or(0).max(1)
 }
 
 fn create_maps(
