@@ -88,8 +88,7 @@ impl Sampler {
         self.attribution
             .update(moment, self.host.processes(), &mut self.facts);
         let ended = self.host.ended_sites();
-        self.kernel
-            .free_sites(&ended, &|stack| self.host.uses_stack(stack));
+        self.kernel.free_sites(&ended, &|| self.host.stacks());
         let health = self.health(started);
         let parts = Parts {
             moment,

@@ -28,11 +28,6 @@ impl FirstTouch {
     pub fn samples(&self) -> &[(i32, u64)] {
         &self.samples
     }
-
-    /// Whether a sample has this stack.
-    pub fn refers_to(&self, stack: i32) -> bool {
-        self.samples.iter().any(|(id, _)| *id == stack)
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ pub mod lifetimes;
 pub mod mappings;
 pub mod window;
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 
 use leakwatch_common::{
     counter::{Budget, Counter},
@@ -120,13 +120,14 @@ impl Host {
         self.lifecycle
     }
 
-    /// Whether a page fault sample of a living process refers to this stack.
-    pub fn uses_stack(&self, stack: i32) -> bool {
-        self.sites.iter().any(|site| site.counts.key.stack == stack)
-            || self
-                .processes
-                .values()
-                .any(|process| process.first_touch.refers_to(stack))
+    /// Stacks that a site or a page fault sample of a living process refers to.
+    pub fn stacks(&self) -> HashSet<i32> {
+        let sites = self.sites.iter().map(|site| site.counts.key.stack);
+        let samples = self
+            .processes
+            .values()
+            .flat_map(|process| process.first_touch.samples());
+        sites.chain(samples.map(|&(stack, _)| stack)).collect()
     }
 
     /// Indices of sites that can be freed: their process or its program image was gone at this tick and at the one before.

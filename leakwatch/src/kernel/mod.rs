@@ -14,7 +14,7 @@ mod site_table;
 mod stacks;
 mod statistics;
 
-use std::os::fd::OwnedFd;
+use std::{collections::HashSet, os::fd::OwnedFd};
 
 use aya::Ebpf;
 
@@ -123,7 +123,7 @@ impl Kernel {
 
     /// Frees the sites at these indices, whose processes or program images have ended, and the stacks that nothing refers to
     /// any more.
-    pub fn free_sites(&mut self, ended: &[u32], stacks_in_use: &dyn Fn(i32) -> bool) {
+    pub fn free_sites(&mut self, ended: &[u32], stacks_in_use: &dyn Fn() -> HashSet<i32>) {
         self.sites.free(ended);
         self.stacks.sweep(stacks_in_use);
     }

@@ -46,16 +46,17 @@ impl Stacks {
         )
     }
 
-    pub(super) fn sweep(&mut self, in_use: &dyn Fn(i32) -> bool) {
+    pub(super) fn sweep(&mut self, in_use: &dyn Fn() -> HashSet<i32>) {
         self.sweeps += 1;
         if !self.sweeps.is_multiple_of(CALLS_PER_SWEEP) {
             return;
         }
+        let in_use = in_use();
         let unused: HashSet<u32> = self
             .map
             .stack_ids()
             .flatten()
-            .filter(|id| !in_use(id.cast_signed()))
+            .filter(|id| !in_use.contains(&id.cast_signed()))
             .collect();
         for id in unused.intersection(&self.unused) {
             // Gone already is as good.
