@@ -92,27 +92,24 @@ mod tests {
         }
     }
 
-    /// A kind as this process sees it before and after it opened some. Other tests run beside this one, so it asks for
-    /// a kind that none of them opens.
+    /// Kinds as this process sees them before and after it opened some. Other tests run beside this one, so it asks
+    /// for kinds that none of them opens.
     #[test]
     fn counts_what_was_opened() {
         let count = |kind: &str| {
             let truth = Truth::read(std::process::id()).unwrap().unwrap();
             truth.fd_kinds.get(kind).copied().unwrap_or(0)
         };
-        let (sockets, pipes, timers) = (count("socket"), count("pipe"), count("timerfd"));
-        let _pair = UnixStream::pair().unwrap();
-        let _pipe = pipe().unwrap();
-        // SAFETY: plain system call; the result is checked and then owned by nobody else.
-        let timer = unsafe {
-            let fd = libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC);
+        let owned = |fd: i32| {
             assert!(fd >= 0);
-            OwnedFd::from_raw_fd(fd)
+            // SAFETY: the system call just returned it and nothing else owns it.
+            unsafe { OwnedFd::from_raw_fd(fd) }
         };
-        assert_eq!(
-            (count("socket"), count("pipe"), count("timerfd")),
-            (sockets + 2, pipes + 2, timers + 1)
-        );
+        let (timers, notifies) = (count("timerfd"), count("inotify"));
+        // SAFETY: plain system calls.
+        let timer = owned(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC) });
+        let _notifies = [(); 2].map(|()| owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC) }));
+        assert_eq!((count("timerfd"), count("inotify")), (timers + 1, notifies + 2));
         drop(timer);
         assert_eq!(count("timerfd"), timers);
     }
