@@ -152,22 +152,21 @@ fn site_rows(parts: &Parts<'_>, process: &Process, sites: &[&SiteReading]) -> Ve
         .iter()
         .filter_map(|site| site_row(parts, site, mapped.get(&site.index).copied()))
         .collect();
-    rows.extend(
-        process
-            .first_touch
-            .samples()
-            .iter()
-            .map(|&(stack, samples)| SiteRow {
-                kind: "first_touch".to_owned(),
-                stack: (parts.stack)(stack),
-                born: samples,
-                live: None,
-                bytes: 0,
-                live_bytes: None,
-                mean_lifetime_ns: None,
-                p95_lifetime_ns: None,
-            }),
-    );
+    rows.extend(process.first_touch.samples().iter().map(|&(_, samples)| SiteRow {
+        kind: "first_touch".to_owned(),
+        function: None,
+        frames: Vec::new(),
+        cut: None,
+        samples,
+        born: samples,
+        live: None,
+        bytes: 0,
+        live_bytes: None,
+        oldest_ns: None,
+        mean_lifetime_ns: None,
+        p95_lifetime_ns: None,
+        examples: Vec::new(),
+    }));
     rows.sort_by_key(|row| std::cmp::Reverse((row.live, row.live_bytes, row.born)));
     rows.truncate(SITES_PER_ROW);
     rows
@@ -179,7 +178,10 @@ fn site_row(parts: &Parts<'_>, site: &SiteReading, mapped: Option<(u64, u64)>) -
     let counted = kind.is_fd() || kind == Kind::Thread;
     Some(SiteRow {
         kind: kind.name().to_owned(),
-        stack: (parts.stack)(counts.key.stack),
+        function: None,
+        frames: Vec::new(),
+        cut: None,
+        samples: 0,
         born: counts.born,
         live: if counted {
             Some(live(counts))
@@ -188,6 +190,8 @@ fn site_row(parts: &Parts<'_>, site: &SiteReading, mapped: Option<(u64, u64)>) -
         },
         bytes: counts.bytes,
         live_bytes: mapped.map(|(_, bytes)| bytes),
+        oldest_ns: None,
+        examples: Vec::new(),
         mean_lifetime_ns: counts.lifetime_ns.checked_div(counts.died),
         p95_lifetime_ns: parts
             .host

@@ -81,7 +81,7 @@ pub struct ProcessRow {
 }
 
 /// How many sites a [`ProcessRow`] carries at most.
-pub const SITES_PER_ROW: usize = 16;
+pub const SITES_PER_ROW: usize = 128;
 
 /// Median slope over the last minute; `None` until there are two readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -118,23 +118,59 @@ pub enum State {
     Zombie,
 }
 
-/// One place in a process that takes one kind of thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One call stack of a process that takes one kind of thing.
+///
+/// Stacks are sampled: each sample stands for the births of its kind since the one before it, so `born` and `live` are
+/// estimates whose sum over all rows of a kind is exact. The row without frames is what no sample stands for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SiteRow {
-    /// `file`, `socket`, `thread`, `mapping`, ...; `first_touch` for sampled page faults.
+    /// `file`, `socket`, `thread`, `mapping`, ...; `first_touch` for memory by sampled page faults: who made it resident,
+    /// which need not be who keeps it.
     pub kind: String,
-    /// Return addresses, innermost first; empty when the stack was not taken.
-    pub stack: Vec<u64>,
+    /// The function to look at first: the innermost one outside libc, the allocator and the runtime; `None` when no frame
+    /// has a name.
+    pub function: Option<String>,
+    /// Innermost first; empty when no stack was taken.
+    pub frames: Vec<FrameRow>,
+    /// Why the stack is not complete; `None` when it is.
+    pub cut: Option<String>,
+    /// Samples behind this row.
+    pub samples: u64,
     /// Things taken here since the agent attached.
     pub born: u64,
     /// Those of them that are still held; `None` when that is not known.
     pub live: Option<u64>,
     /// Bytes taken here; 0 for descriptors and threads.
     pub bytes: u64,
-    /// Bytes of them still mapped; `None` when that is not known.
+    /// Bytes of them still held; `None` when that is not known.
     pub live_bytes: Option<u64>,
+    /// Age of the oldest sample that is still held, nanoseconds.
+    pub oldest_ns: Option<u64>,
     /// Mean lifetime of what was given back, nanoseconds; `None` when nothing was.
     pub mean_lifetime_ns: Option<u64>,
     /// Upper bound of the lifetime that 95 % of what was given back did not exceed, nanoseconds, from samples.
     pub p95_lifetime_ns: Option<u64>,
+    /// What some of the live ones are: paths, peers, thread names.
+    pub examples: Vec<String>,
+}
+
+/// One frame of a [`SiteRow`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameRow {
+    /// Demangled name; `None` when there is no symbol, and then `reason` says why.
+    pub function: Option<String>,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line in it.
+    pub line: Option<u32>,
+    /// Path of the binary in the mount namespace of the process; `[anon]` for memory that a JIT compiler filled.
+    pub module: String,
+    /// Hexadecimal build id of the binary.
+    pub build_id: Option<String>,
+    /// Address as the binary's ELF headers state it; in anonymous memory the address in the process.
+    pub address: u64,
+    /// Whether the function was inlined into the frame after it.
+    pub inlined: bool,
+    /// Why there is no name.
+    pub reason: Option<String>,
 }

@@ -5,7 +5,7 @@ use crate::model::{
         AgentHealth, FeedHealth, Health, LevelsHealth, LifecycleHealth, MapHealth, ProbeHealth, ProbeState,
     },
     identity::ProcessId,
-    snapshot::{Growth, ProcessRow, SCHEMA_VERSION, SiteRow, Snapshot, State, Unattributed},
+    snapshot::{FrameRow, Growth, ProcessRow, SCHEMA_VERSION, SiteRow, Snapshot, State, Unattributed},
 };
 
 const MIB: u64 = 1 << 20;
@@ -48,7 +48,25 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         sites: vec![
             SiteRow {
                 kind: "socket".to_owned(),
-                stack: vec![0x7f00_dead_b000, 0x55a0_1234_5678],
+                function: Some("HttpPool::connect".to_owned()),
+                frames: vec![
+                    frame("__socket", "/usr/lib/libc.so.6", None),
+                    frame(
+                        "HttpPool::connect",
+                        "/usr/bin/payments",
+                        Some(("src/pool.cc", 88)),
+                    ),
+                    frame("Retry::run", "/usr/bin/payments", Some(("src/retry.cc", 12))),
+                    FrameRow {
+                        function: None,
+                        reason: Some("no symbols".to_owned()),
+                        ..frame("", "/usr/lib/libvendor.so", None)
+                    },
+                ],
+                cut: None,
+                samples: 220,
+                oldest_ns: Some(590_000_000_000),
+                examples: vec!["tcp 10.0.0.7:443".to_owned()],
                 born: 440,
                 live: Some(412),
                 bytes: 0,
@@ -58,7 +76,12 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
             },
             SiteRow {
                 kind: "mapping".to_owned(),
-                stack: Vec::new(),
+                function: None,
+                frames: Vec::new(),
+                cut: None,
+                samples: 0,
+                oldest_ns: None,
+                examples: Vec::new(),
                 born: 7,
                 live: None,
                 bytes: 64 * MIB,
@@ -67,6 +90,19 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
                 p95_lifetime_ns: None,
             },
         ],
+    }
+}
+
+fn frame(function: &str, module: &str, line: Option<(&str, u32)>) -> FrameRow {
+    FrameRow {
+        function: Some(function.to_owned()),
+        file: line.map(|(file, _)| file.to_owned()),
+        line: line.map(|(_, line)| line),
+        module: module.to_owned(),
+        build_id: Some("5a1c0f".to_owned()),
+        address: 0x1_2345,
+        inlined: false,
+        reason: None,
     }
 }
 
@@ -176,6 +212,13 @@ fn name_everything_else(snapshot: &mut Snapshot, name: &str) {
         .flat_map(|process| &mut process.sites)
     {
         name.clone_into(&mut site.kind);
+        site.function = Some(name.to_owned());
+        site.examples = vec![name.to_owned()];
+        for frame in &mut site.frames {
+            frame.function = Some(name.to_owned());
+            frame.file = Some(name.to_owned());
+            name.clone_into(&mut frame.module);
+        }
     }
     for process in &mut snapshot.processes {
         process.fd_kinds = Some([(name.to_owned(), 3)].into());

@@ -19,7 +19,6 @@ use crate::present::{
 };
 
 /// A return address, `0x` and a blank.
-const ADDRESS_WIDTH: usize = 19;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
     let (Some(snapshot), Some(process)) = (app.snapshot(), app.process()) else {
@@ -159,16 +158,10 @@ fn sites(theme: Theme, process: &ProcessRow, width: usize) -> Vec<Line<'static>>
     }
     for site in &process.sites {
         text.extend(lines::flow(site_entries(theme, site), width));
-        for addresses in site
-            .stack
-            .chunks((width.saturating_sub(4) / ADDRESS_WIDTH).max(1))
-        {
-            let addresses: Vec<_> = addresses
-                .iter()
-                .map(|address| format!("{address:#018x}"))
-                .collect();
-            let stack = format!("    {}", addresses.join(" "));
-            text.push(Line::from(Span::styled(stack, theme.style(Role::Quiet))));
+        for frame in &site.frames {
+            let name = frame.function.as_deref().or(frame.reason.as_deref());
+            let line = format!("    {}", theme.text(name.unwrap_or_default()));
+            text.push(Line::from(Span::styled(line, theme.style(Role::Quiet))));
         }
     }
     text
