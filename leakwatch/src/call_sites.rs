@@ -84,7 +84,8 @@ impl Unwind for CallSites {
             fp: thread.fp,
             lr: thread.lr,
         };
-        threads::read(thread.tgid, thread.sp, &mut self.memory);
+        // A thread that has ended leaves its program counter.
+        let _ = threads::read(thread.tgid, thread.sp, &mut self.memory);
         self.unwinder.unwind(image, registers, &self.memory)
     }
 }

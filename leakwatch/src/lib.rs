@@ -37,5 +37,7 @@ mod own_use;
 pub mod run;
 #[cfg(feature = "kernel")]
 pub mod socket;
+#[cfg(feature = "kernel")]
 pub mod symbols;
+#[cfg(feature = "kernel")]
 pub mod unwind;
