@@ -11,11 +11,12 @@ use leakwatch_common::{
 
 use crate::{
     aggregate::{FdKinds, Host, Process, window::Amounts},
-    attribute::{Attribution, Facts, sanitize},
+    attribute::{Attribution, Facts},
     detect::growth::Growth as GrowthDetector,
     model::{
         health::{FeedHealth, Health, LifecycleHealth},
         interest::Interest,
+        sanitize,
         snapshot::{
             Growth, ProcessRow, SCHEMA_VERSION, SITES_PER_ROW, SiteRow, Snapshot, State, Unattributed,
         },

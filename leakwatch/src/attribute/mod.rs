@@ -6,7 +6,6 @@
 
 pub mod container;
 pub mod runtime;
-pub mod sanitize;
 pub mod source;
 pub mod users;
 

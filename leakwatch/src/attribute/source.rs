@@ -12,8 +12,9 @@ use object::{Object as _, read::elf::ElfFile64};
 use super::{
     Facts, ProcessFacts, container,
     runtime::{self, Evidence},
-    sanitize, users,
+    users,
 };
+use crate::model::sanitize;
 
 /// Longest command line that is kept, bytes.
 const MAX_CMDLINE: usize = 4096;
