@@ -35,3 +35,5 @@ mod own_use;
 pub mod run;
 #[cfg(feature = "kernel")]
 pub mod socket;
+#[cfg(feature = "kernel")]
+pub mod symbols;
