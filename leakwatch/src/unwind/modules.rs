@@ -19,7 +19,7 @@ use super::{
 use crate::model::stack::{CodeAddress, Module, ModuleId, ModuleKind, Sighting};
 
 /// Unwind tables in memory, bytes.
-const MAX_TABLES: usize = 48 << 20;
+const MAX_TABLES: usize = 24 << 20;
 /// Most modules.
 const MAX_MODULES: usize = 16 << 10;
 /// Most files of which it is remembered what they are.
