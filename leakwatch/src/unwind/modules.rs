@@ -2,8 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::File,
-    io,
     sync::Arc,
 };
 
@@ -14,7 +12,7 @@ use super::{
     elf::{Elf, Segment},
     file::{FileId, FoundFile},
     frames::{Place, Rules},
-    threads::{MAX_STACK, read_memory},
+    source::{shown, tables, vdso},
 };
 use crate::model::stack::{CodeAddress, Module, ModuleId, ModuleKind, Sighting};
 
@@ -214,7 +212,7 @@ impl Modules {
         let at = elf.code_address(mapping.offset.checked_add(address - mapping.start)?)?;
         let mut grown = 0;
         if matches!(entry.tables, Loaded::NotYet) {
-            match load(elf, image, mapping) {
+            match tables(image, mapping, elf) {
                 Err(_) => {}
                 Ok(None) => entry.tables = Loaded::Absent,
                 Ok(Some(tables)) => {
@@ -324,27 +322,6 @@ impl Entry {
     }
 }
 
-/// Reads the unwind tables through a mapping; nothing when there are none.
-fn load(elf: &Elf, image: Image, mapping: &Mapping) -> io::Result<Option<Tables>> {
-    let section = match &mapping.backing {
-        Backing::File(path, inode) => {
-            let file: File = FoundFile::find(image.process.pid, mapping, path, *inode)?.open()?;
-            elf.unwind_section(&file)
-        }
-        Backing::Vdso => elf.unwind_section(&*vdso(image, mapping)?),
-        Backing::Anonymous => None,
-    };
-    Ok(section.and_then(|section| Tables::new(section, elf.base())))
-}
-
-fn vdso(image: Image, mapping: &Mapping) -> io::Result<Vec<u8>> {
-    let size = usize::try_from(mapping.end - mapping.start).unwrap_or(MAX_STACK);
-    let mut bytes = vec![0; size.min(MAX_STACK)];
-    let read = read_memory(image.process.pid, mapping.start, &mut bytes)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
-
 fn sighting(image: Image, mapping: &Mapping) -> Sighting {
     Sighting {
         pid: image.process.pid,
@@ -352,18 +329,9 @@ fn sighting(image: Image, mapping: &Mapping) -> Sighting {
     }
 }
 
-/// A path that does no harm where it is shown.
-fn shown(path: &[u8]) -> String {
-    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    let path = String::from_utf8_lossy(path);
-    path.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Modules, shown};
+    use super::Modules;
     use crate::{
         model::{identity::ProcessId, stack::ModuleKind},
         unwind::{
@@ -439,11 +407,5 @@ mod tests {
             .flatten()
             .find(|entry| entry.module.kind == ModuleKind::Vdso);
         assert_eq!(vdso.map(|entry| entry.module.path.as_str()), Some("[vdso]"));
-    }
-
-    #[test]
-    fn a_path_does_no_harm() {
-        assert_eq!(shown(b"/a\x1b[2J\nb (deleted)"), "/a\u{fffd}[2J\u{fffd}b");
-        assert_eq!(shown(b"/\xff"), "/\u{fffd}");
     }
 }
