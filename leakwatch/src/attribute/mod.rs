@@ -4,6 +4,7 @@
 //! changes its cgroup, and once more when it is a few seconds old, because a runtime maps its library only while it starts.
 //! They come through [`Facts`], so that this stage runs on recorded facts as well.
 
+pub mod blame;
 pub mod container;
 pub mod runtime;
 pub mod source;
