@@ -272,11 +272,8 @@ pub fn blamed(frames: &[FrameRow]) -> Option<usize> {
 fn layer(frame: &FrameRow) -> Layer {
     let of_module = layer_of_module(&frame.module);
     let of_function = frame.function.as_deref().map(|function| {
-        let is_go = frame
-            .file
-            .as_deref()
-            .is_none_or(|file| file.ends_with(".go") || file.ends_with(".s"));
-        layer_of_function(function, is_go)
+        let suffix = frame.file.as_deref().map(|file| file.rsplit('.').next());
+        layer_of_function(function, matches!(suffix, None | Some(Some("go" | "s"))))
     });
     of_module.min(of_function.unwrap_or(Layer::Program))
 }
