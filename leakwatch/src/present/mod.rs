@@ -4,6 +4,7 @@ pub mod columns;
 pub mod fields;
 pub mod filter;
 pub mod metrics;
+pub mod profile;
 pub mod report;
 pub mod rows;
 pub mod sort;
