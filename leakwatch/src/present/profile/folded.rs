@@ -18,7 +18,12 @@ pub fn write(profile: &Profile) -> String {
 }
 
 fn stack(sample: &Sample) -> String {
-    let mut stack = format!("{} ({});[{}]", safe(&sample.process), sample.pid, safe(&sample.kind));
+    let mut stack = format!(
+        "{} ({});[{}]",
+        safe(&sample.process),
+        sample.pid,
+        safe(&sample.kind)
+    );
     for frame in sample.frames.iter().rev() {
         stack.push(';');
         stack.push_str(&safe(&label(frame)));

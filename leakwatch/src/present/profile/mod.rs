@@ -149,9 +149,7 @@ impl Profile {
             host: snapshot.host.clone(),
             time_unix_ms: snapshot.time_unix_ms,
             observed_ns,
-            samples: processes
-                .flat_map(|process| samples(process, resource))
-                .collect(),
+            samples: processes.flat_map(|process| samples(process, resource)).collect(),
         }
     }
 

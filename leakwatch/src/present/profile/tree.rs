@@ -70,7 +70,7 @@ impl Node {
         below.unwrap_or(0).max(self.value.abs_diff(self.base))
     }
 
-    /// What is held by the innermost frames of each module.
+    /// How much goes through the frames of each module; a stack counts once for each frame there.
     pub(super) fn by_module<'a>(&'a self, sums: &mut BTreeMap<&'a str, u64>) {
         *sums.entry(&self.module).or_default() += self.value;
         for child in &self.children {

@@ -25,3 +25,43 @@ mod key {
     /// The function to look at first.
     pub(super) const FUNCTION: &str = "function";
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
+    use proptest::prelude::{any, proptest};
+    use prost::Message as _;
+
+    use super::{message, reader::read_message, write};
+    use crate::present::{
+        profile::{Profile, Resource},
+        sample,
+    };
+
+    fn message() -> Vec<u8> {
+        let profile = Profile::of(&sample::snapshot(), &[4711].into(), Resource::Fd, 30_000_000_000);
+        let mut message = Vec::new();
+        GzDecoder::new(&*write(&profile))
+            .read_to_end(&mut message)
+            .expect("it was just compressed");
+        message
+    }
+
+    #[test]
+    fn messages() {
+        let message = message::Profile::decode(&*message()).expect("it was just encoded");
+        insta::assert_snapshot!("message", format!("{message:#?}"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_message_is_no_panic(at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
+            let mut message = message();
+            let at = at.index(message.len());
+            message[at] = byte;
+            let _ = read_message(&message);
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::model::snapshot::FrameRow;
 use crate::present::profile::{self, ReadError, Resource};
 
 /// Bytes that a profile may unpack to; ours have 128 sites a process.
-const MAX_UNPACKED: u64 = 256 << 20;
+const MAX_UNPACKED: u64 = 64 << 20;
 
 /// Reads what [`super::write`] wrote. Why a frame has no name does not come back.
 ///
@@ -24,10 +24,17 @@ pub fn read(bytes: &[u8]) -> Result<profile::Profile, ReadError> {
         .read_to_end(&mut unpacked)
         .map_err(|error| ReadError::Damaged(format!("gzip: {error}")))?;
     if unpacked.len() as u64 > MAX_UNPACKED {
-        return Err(foreign(format!("it unpacks to more than {} MiB", MAX_UNPACKED >> 20)));
+        return Err(foreign(format!(
+            "it unpacks to more than {} MiB",
+            MAX_UNPACKED >> 20
+        )));
     }
+    read_message(&unpacked)
+}
+
+pub(super) fn read_message(bytes: &[u8]) -> Result<profile::Profile, ReadError> {
     let message =
-        Profile::decode(&*unpacked).map_err(|_| foreign("what gzip compressed there is no pprof profile"))?;
+        Profile::decode(bytes).map_err(|_| foreign("what gzip compressed there is no pprof profile"))?;
     Reader { message: &message }.profile()
 }
 
@@ -57,7 +64,10 @@ impl Reader<'_> {
         }
         let samples: Result<Vec<_>, ReadError> =
             message.sample.iter().map(|sample| self.sample(sample)).collect();
-        let by = message.comment.get(1).map_or(Ok(""), |&index| self.string(index))?;
+        let by = message
+            .comment
+            .get(1)
+            .map_or(Ok(""), |&index| self.string(index))?;
         Ok(profile::Profile {
             resource,
             host: by.split_once(" on ").map_or("", |(_, host)| host).to_owned(),
@@ -68,7 +78,11 @@ impl Reader<'_> {
     }
 
     fn resource(&self) -> Result<Resource, ReadError> {
-        let mark = self.message.comment.first().map_or(Ok(""), |&index| self.string(index))?;
+        let mark = self
+            .message
+            .comment
+            .first()
+            .map_or(Ok(""), |&index| self.string(index))?;
         mark.strip_prefix(MARK)
             .and_then(|rest| Resource::named(rest.trim_start().split(':').next()?))
             .ok_or_else(|| foreign("it is a pprof profile, but not one that leakwatch wrote"))

@@ -26,9 +26,7 @@ pub fn write(profile: &profile::Profile) -> Vec<u8> {
         })
         .into();
     writer.profile.default_sample_type = writer.string(LIVE);
-    writer.profile.comment = comments(profile)
-        .map(|comment| writer.string(&comment))
-        .collect();
+    writer.profile.comment = comments(profile).map(|comment| writer.string(&comment)).collect();
     writer.profile.time_nanos = signed(profile.time_unix_ms.saturating_mul(1_000_000));
     writer.profile.duration_nanos = signed(profile.observed_ns);
     for sample in &profile.samples {
@@ -41,7 +39,8 @@ fn comments(profile: &profile::Profile) -> impl Iterator<Item = String> {
     let resource = profile.resource;
     let mark = format!("{MARK} {}: {}", resource.name(), resource.title());
     let by = format!("leakwatch {} on {}", env!("CARGO_PKG_VERSION"), profile.host);
-    let twice = "mapping and first_touch see the same memory: look at one at a time, with -tagfocus=kind=mapping";
+    let twice =
+        "mapping and first_touch see the same memory: look at one at a time, with -tagfocus=kind=mapping";
     [mark, by]
         .into_iter()
         .chain((resource == Resource::Memory).then(|| twice.to_owned()))
@@ -91,7 +90,10 @@ impl Writer {
         let mut rest = &sample.frames[..];
         while !rest.is_empty() {
             // A caller that was not kept ends the run as well.
-            let whole = rest.iter().position(|frame| !frame.inlined).map_or(rest.len(), |at| at + 1);
+            let whole = rest
+                .iter()
+                .position(|frame| !frame.inlined)
+                .map_or(rest.len(), |at| at + 1);
             let (frames, outer) = rest.split_at(whole);
             location_id.push(self.location(frames));
             rest = outer;
@@ -168,7 +170,10 @@ impl Writer {
     }
 
     fn line(&mut self, frame: &FrameRow) -> Line {
-        let named = frame.function.as_ref().is_some_and(|function| !function.is_empty());
+        let named = frame
+            .function
+            .as_ref()
+            .is_some_and(|function| !function.is_empty());
         let key = (
             profile::label(frame),
             named,

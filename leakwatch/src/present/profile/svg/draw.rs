@@ -50,9 +50,7 @@ pub(super) fn draw(root: &Node, resource: Resource, subtitle: &str, colors: Colo
         total: root.value,
         base: root.base,
     };
-    picture
-        .document(root, subtitle)
-        .expect("a string takes writes");
+    picture.document(root, subtitle).expect("a string takes writes");
     picture.out
 }
 
@@ -126,9 +124,15 @@ impl Picture<'_> {
                     .chain([("other".to_owned(), "other".to_owned())])
                     .collect()
             }
-            Colors::Change => [("less4", "shrank"), ("less2", ""), ("same", "same"), ("more2", ""), ("more4", "grew")]
-                .map(|(class, name)| (class.to_owned(), name.to_owned()))
-                .into(),
+            Colors::Change => [
+                ("less4", "shrank"),
+                ("less2", ""),
+                ("same", "same"),
+                ("more2", ""),
+                ("more4", "grew"),
+            ]
+            .map(|(class, name)| (class.to_owned(), name.to_owned()))
+            .into(),
         };
         let mut x = MARGIN;
         for (class, name) in entries {
@@ -169,7 +173,11 @@ impl Picture<'_> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 165")]
         let fitting = ((wide - 6.0) / CHARACTER).max(0.0) as usize;
         let name = text::printable(&node.name);
-        let shown = if fitting < 3 { "".into() } else { text::truncated(&name, fitting, '…') };
+        let shown = if fitting < 3 {
+            "".into()
+        } else {
+            text::truncated(&name, fitting, '…')
+        };
         writeln!(
             self.out,
             "<text x=\"{:.2}\" y=\"{}\">{}</text></g>",

@@ -23,7 +23,12 @@ pub fn of_profile(profile: &Profile) -> String {
     }
     root.sort();
     let subtitle = format!("{} on {}", amount(profile.resource, profile.live()), profile.host);
-    draw::draw(&only_process(root), profile.resource, &subtitle, draw::Colors::Modules)
+    draw::draw(
+        &only_process(root),
+        profile.resource,
+        &subtitle,
+        draw::Colors::Modules,
+    )
 }
 
 /// What changed: as wide as what is held now, in the colour of the change.
@@ -46,7 +51,12 @@ pub fn of_diff(diff: &Diff) -> String {
         amount(diff.resource, root.value),
         amount(diff.resource, gone),
     );
-    draw::draw(&only_process(root), diff.resource, &subtitle, draw::Colors::Change)
+    draw::draw(
+        &only_process(root),
+        diff.resource,
+        &subtitle,
+        draw::Colors::Change,
+    )
 }
 
 /// A root above one process says nothing.
@@ -73,7 +83,10 @@ fn stack(sample: &Sample) -> Vec<Frame> {
         let reason = frame.reason.as_ref().map(|reason| format!("no name: {reason}"));
         Frame {
             name: label(frame),
-            details: [place, in_module, inlined, reason].into_iter().flatten().collect(),
+            details: [place, in_module, inlined, reason]
+                .into_iter()
+                .flatten()
+                .collect(),
             module: file_name(&frame.module).to_owned(),
         }
     }));
@@ -81,10 +94,7 @@ fn stack(sample: &Sample) -> Vec<Frame> {
 }
 
 fn changed_stack(change: &Change) -> Vec<Frame> {
-    let mut stack = vec![
-        plain(change.process.clone()),
-        plain(format!("[{}]", change.kind)),
-    ];
+    let mut stack = vec![plain(change.process.clone()), plain(format!("[{}]", change.kind))];
     stack.extend(change.frames.iter().rev().cloned().map(plain));
     stack
 }
