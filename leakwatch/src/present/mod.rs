@@ -3,6 +3,7 @@
 pub mod columns;
 pub mod fields;
 pub mod filter;
+pub mod markup;
 pub mod metrics;
 pub mod profile;
 pub mod report;

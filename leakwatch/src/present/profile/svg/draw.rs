@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Node, Resource, amount};
-use crate::present::text;
+use crate::present::{markup::Escaped, text};
 
 /// What a frame's colour says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,42 +116,45 @@ impl Picture<'_> {
     }
 
     fn legend(&mut self) -> fmt::Result {
-        let entries: Vec<(String, String)> = match self.colors {
-            Colors::Modules => {
-                let modules = self.modules.iter().enumerate();
-                modules
-                    .map(|(number, module)| (format!("m{number}"), (*module).to_owned()))
-                    .chain([("other".to_owned(), "other".to_owned())])
-                    .collect()
-            }
-            Colors::Change => [
-                ("less4", "shrank"),
-                ("less2", ""),
-                ("same", "same"),
-                ("more2", ""),
-                ("more4", "grew"),
-            ]
-            .map(|(class, name)| (class.to_owned(), name.to_owned()))
-            .into(),
-        };
         let mut x = MARGIN;
-        for (class, name) in entries {
-            write!(
-                self.out,
-                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"58\" width=\"12\" height=\"12\" rx=\"2\"/>"
-            )?;
-            x += 17.0;
-            let name = text::truncated(&name, 28, '…').into_owned();
-            if !name.is_empty() {
-                writeln!(
-                    self.out,
-                    "<text class=\"quiet\" x=\"{x:.1}\" y=\"68\">{}</text>",
-                    Escaped(&name)
-                )?;
-                x += text::width(&name) as f64 * CHARACTER + 16.0;
+        match self.colors {
+            Colors::Modules => {
+                for (number, module) in self.modules.clone().into_iter().enumerate() {
+                    self.box_of(&format!("m{number}"), &mut x)?;
+                    self.word(module, &mut x)?;
+                }
+                self.box_of("other", &mut x)?;
+                self.word("other", &mut x)
+            }
+            Colors::Change => {
+                self.word("shrank", &mut x)?;
+                for class in [
+                    "less4", "less3", "less2", "less1", "same", "more1", "more2", "more3", "more4",
+                ] {
+                    self.box_of(class, &mut x)?;
+                }
+                self.word("grew; as wide as what is held now", &mut x)
             }
         }
-        Ok(())
+    }
+
+    fn box_of(&mut self, class: &str, x: &mut f64) -> fmt::Result {
+        let at = std::mem::replace(x, *x + 16.0);
+        write!(
+            self.out,
+            "<rect class=\"{class}\" x=\"{at:.1}\" y=\"58\" width=\"12\" height=\"12\" rx=\"2\"/>"
+        )
+    }
+
+    fn word(&mut self, word: &str, x: &mut f64) -> fmt::Result {
+        let word = text::printable(word);
+        let word = text::truncated(&word, 36, '…');
+        let at = std::mem::replace(x, *x + text::width(&word) as f64 * CHARACTER + 12.0);
+        writeln!(
+            self.out,
+            "<text class=\"quiet\" x=\"{at:.1}\" y=\"68\">{}</text>",
+            Escaped(&word)
+        )
     }
 
     fn frame(&mut self, node: &Node, level: usize, left: f64) -> fmt::Result {
@@ -232,31 +235,5 @@ impl Picture<'_> {
                 format!("{way}{}", shade.clamp(1, SHADES))
             }
         }
-    }
-}
-
-/// Text inside an element: what XML would read as markup is escaped, what it does not allow is replaced.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Line breaks separate the lines of a tooltip.
-        for (number, line) in self.0.split('\n').enumerate() {
-            if number > 0 {
-                f.write_char('\n')?;
-            }
-            for c in text::printable(line).chars() {
-                match c {
-                    '&' => f.write_str("&amp;")?,
-                    '<' => f.write_str("&lt;")?,
-                    '>' => f.write_str("&gt;")?,
-                    '"' => f.write_str("&quot;")?,
-                    '\'' => f.write_str("&#39;")?,
-                    '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}')?,
-                    c => f.write_char(c)?,
-                }
-            }
-        }
-        Ok(())
     }
 }

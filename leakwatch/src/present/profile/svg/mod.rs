@@ -46,7 +46,7 @@ pub fn of_diff(diff: &Diff) -> String {
     }
     root.sort();
     let subtitle = format!(
-        "{} before, {} now; {} of it was in stacks that hold nothing any more",
+        "{} before, {} now; {} were held by stacks that hold nothing now",
         amount(diff.resource, root.base),
         amount(diff.resource, root.value),
         amount(diff.resource, gone),
