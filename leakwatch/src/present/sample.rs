@@ -76,7 +76,7 @@ fn sites() -> Vec<SiteRow> {
             oldest_ns: Some(590_000_000_000),
             examples: vec!["tcp 10.0.0.7:443".to_owned()],
             born: 440,
-            live: Some(400),
+            live: Some(288),
             mean_lifetime_ns: Some(1_500_000_000),
             p95_lifetime_ns: Some(4_194_304_000),
             ..site("socket", Some("HttpPool::connect"))
@@ -115,6 +115,11 @@ fn sites() -> Vec<SiteRow> {
             bytes: 384 * MIB,
             live_bytes: Some(360 * MIB),
             ..site("first_touch", Some("Cache::insert"))
+        },
+        SiteRow {
+            born: 3,
+            live: Some(3),
+            ..site("pipe", None)
         },
         SiteRow {
             born: 7,

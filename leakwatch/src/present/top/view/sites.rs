@@ -24,26 +24,35 @@ struct Group<'a> {
 
 /// The lines below the heading.
 pub(super) fn lines(theme: Theme, process: &ProcessRow, width: usize) -> Vec<Line<'static>> {
-    let mut text = vec![lines::heading(theme, "Call sites with most that is still held")];
+    let mut text = vec![lines::heading(theme, "Call sites, most still held first")];
     if process.sites.is_empty() {
         text.push(Line::from("  none since leakwatch attached"));
         return text;
     }
+    let inner = width.saturating_sub(lines::INDENT.len());
     for group in groups(&process.sites) {
         text.extend(lines::wrapped(group.title(theme), width));
-        text.extend(lines::flow(group.entries(theme, process), width));
-        text.extend(group.examples(theme, width));
+        text.extend(deeper(lines::flow(group.entries(theme, process), inner)));
+        text.extend(deeper(group.examples(theme, inner)));
         for (number, site) in group.sites.iter().enumerate() {
             if group.sites.len() > 1 {
-                let stack = format!("stack {} of {}", number + 1, group.sites.len());
-                let mut entries = vec![lines::entry(theme, &stack, "")];
+                let of = format!("stack {} of {}", number + 1, group.sites.len());
+                let mut entries = vec![Line::from(quiet(theme, &of))];
                 entries.extend(held(theme, site));
-                text.extend(lines::flow(entries, width));
+                text.extend(deeper(lines::flow(entries, inner)));
             }
-            text.extend(stack(theme, site, width));
+            text.extend(deeper(stack(theme, site, inner)));
         }
     }
     text
+}
+
+/// One step further in.
+fn deeper(mut lines: Vec<Line<'static>>) -> Vec<Line<'static>> {
+    for line in &mut lines {
+        line.spans.insert(0, Span::raw(lines::INDENT));
+    }
+    lines
 }
 
 /// In the order of their first sites.
@@ -100,7 +109,7 @@ impl Group<'_> {
         };
         let entries = [
             ("live", self.live().map(units::count)),
-            ("held", self.live_bytes().map(units::bytes)),
+            (held_label(self.kind), self.live_bytes().map(units::bytes)),
             ("share", self.share(process)),
             ("born", Some(units::count(born))),
             ("taken", (bytes > 0).then(|| units::bytes(bytes))),
@@ -150,8 +159,17 @@ fn held(theme: Theme, site: &SiteRow) -> Option<Line<'static>> {
         .map(|live| lines::entry(theme, "live", units::count(live)));
     count.or_else(|| {
         site.live_bytes
-            .map(|bytes| lines::entry(theme, "held", units::bytes(bytes)))
+            .map(|bytes| lines::entry(theme, held_label(&site.kind), units::bytes(bytes)))
     })
+}
+
+/// Who touches memory first need not be who keeps it.
+fn held_label(kind: &str) -> &'static str {
+    if kind == "first_touch" {
+        "grew here"
+    } else {
+        "held"
+    }
 }
 
 /// Innermost first, each with its place.
@@ -162,20 +180,21 @@ fn stack(theme: Theme, site: &SiteRow, width: usize) -> Vec<Line<'static>> {
         .iter()
         .flat_map(|frame| lines::wrapped(frame_line(theme, frame, arrow), width))
         .collect();
-    if site.frames.is_empty() {
-        text.push(quiet(theme, "  no stack was taken"));
-    } else if let Some(why) = &site.cut {
-        text.push(quiet(theme, &format!("  outer frames are missing: {why}")));
-    }
+    let missing = match &site.cut {
+        _ if site.frames.is_empty() => "no stack was taken".to_owned(),
+        Some(why) => format!("outer frames are missing: {why}"),
+        None => return text,
+    };
+    text.extend(lines::wrapped(Line::from(quiet(theme, &missing)), width));
     text
 }
 
 fn frame_line(theme: Theme, frame: &FrameRow, arrow: char) -> Line<'static> {
     let name = match &frame.function {
         Some(function) => Span::raw(theme.text(function).into_owned()),
-        None => quiet_span(theme, "?"),
+        None => quiet(theme, "?"),
     };
-    let mut line = Line::from(vec![quiet_span(theme, &format!("{arrow} ")), name]);
+    let mut line = Line::from(vec![quiet(theme, &format!("{arrow} ")), name]);
     let module = frame.module.rsplit('/').next().unwrap_or(&frame.module);
     let place = match (&frame.function, &frame.file, frame.line) {
         (Some(_), Some(file), Some(line)) => format!("{file}:{line}"),
@@ -186,17 +205,13 @@ fn frame_line(theme: Theme, frame: &FrameRow, arrow: char) -> Line<'static> {
             format!("{module}+{:#x} ({reason})", frame.address)
         }
     };
-    line.push_span(quiet_span(theme, &format!("  {place}")));
+    line.push_span(quiet(theme, &format!("  {place}")));
     if frame.inlined {
-        line.push_span(quiet_span(theme, " inlined"));
+        line.push_span(quiet(theme, " inlined"));
     }
     line
 }
 
-fn quiet(theme: Theme, text: &str) -> Line<'static> {
-    Line::from(quiet_span(theme, text))
-}
-
-fn quiet_span(theme: Theme, text: &str) -> Span<'static> {
+fn quiet(theme: Theme, text: &str) -> Span<'static> {
     Span::styled(theme.text(text).into_owned(), theme.style(Role::Quiet))
 }
