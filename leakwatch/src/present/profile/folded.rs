@@ -64,6 +64,7 @@ pub fn read(text: &str) -> Result<Profile, ReadError> {
         host: String::new(),
         time_unix_ms: 0,
         observed_ns: 0,
+        exe: None,
         samples,
     })
 }

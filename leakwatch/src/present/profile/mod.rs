@@ -114,6 +114,8 @@ pub struct Profile {
     pub time_unix_ms: u64,
     /// How long the births were watched for, nanoseconds; 0 when not known.
     pub observed_ns: u64,
+    /// Path of the executable, of the first process when there are several; `None` when not known.
+    pub exe: Option<String>,
     /// By process and site.
     pub samples: Vec<Sample>,
 }
@@ -140,16 +142,24 @@ pub struct Sample {
 impl Profile {
     /// What these processes hold. Sites are there only for processes whose details somebody asked for.
     pub fn of(snapshot: &Snapshot, pids: &BTreeSet<u32>, resource: Resource, observed_ns: u64) -> Self {
-        let processes = snapshot
+        let wanted = |process: &&ProcessRow| pids.contains(&process.id.pid);
+        let mut executables = snapshot
             .processes
             .iter()
-            .filter(|process| pids.contains(&process.id.pid));
+            .filter(wanted)
+            .map(|process| &process.exe);
         Self {
             resource,
             host: snapshot.host.clone(),
             time_unix_ms: snapshot.time_unix_ms,
             observed_ns,
-            samples: processes.flat_map(|process| samples(process, resource)).collect(),
+            exe: executables.next().cloned().flatten(),
+            samples: snapshot
+                .processes
+                .iter()
+                .filter(wanted)
+                .flat_map(|process| samples(process, resource))
+                .collect(),
         }
     }
 

@@ -41,9 +41,16 @@ mod tests {
     };
 
     fn message() -> Vec<u8> {
-        let profile = Profile::of(&sample::snapshot(), &[4711].into(), Resource::Fd, 30_000_000_000);
+        unpacked(&profile())
+    }
+
+    fn profile() -> Profile {
+        Profile::of(&sample::snapshot(), &[4711].into(), Resource::Fd, 30_000_000_000)
+    }
+
+    fn unpacked(profile: &Profile) -> Vec<u8> {
         let mut message = Vec::new();
-        GzDecoder::new(&*write(&profile))
+        GzDecoder::new(&*write(profile))
             .read_to_end(&mut message)
             .expect("it was just compressed");
         message
@@ -53,6 +60,23 @@ mod tests {
     fn messages() {
         let message = message::Profile::decode(&*message()).expect("it was just encoded");
         insta::assert_snapshot!("message", format!("{message:#?}"));
+    }
+
+    #[test]
+    fn the_first_mapping_is_the_executable() {
+        let mut profile = profile();
+        let first = |profile: &Profile| {
+            let message = message::Profile::decode(&*unpacked(profile)).expect("it was just encoded");
+            let name = usize::try_from(message.mapping[0].filename).expect("it is an index");
+            message.string_table[name].clone()
+        };
+        assert_eq!(
+            first(&profile),
+            "/usr/lib/libc.so.6",
+            "the innermost frame's, if java ran no code"
+        );
+        profile.exe = Some("/usr/bin/payments".to_owned());
+        assert_eq!(first(&profile), "/usr/bin/payments");
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use crate::present::profile::{self, ReadError, Resource};
 /// Bytes that a profile may unpack to; ours have 128 sites a process.
 const MAX_UNPACKED: u64 = 64 << 20;
 
-/// Reads what [`super::write`] wrote. Why a frame has no name does not come back.
+/// Reads what [`super::write`] wrote. The executable, and why a frame has no name, do not come back.
 ///
 /// # Errors
 /// When the bytes are something else, or not all there.
@@ -73,6 +73,7 @@ impl Reader<'_> {
             host: by.split_once(" on ").map_or("", |(_, host)| host).to_owned(),
             time_unix_ms: u64::try_from(message.time_nanos / 1_000_000).unwrap_or(0),
             observed_ns: u64::try_from(message.duration_nanos).unwrap_or(0),
+            exe: None,
             samples: samples?,
         })
     }

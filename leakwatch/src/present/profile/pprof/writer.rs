@@ -29,6 +29,11 @@ pub fn write(profile: &profile::Profile) -> Vec<u8> {
     writer.profile.comment = comments(profile).map(|comment| writer.string(&comment)).collect();
     writer.profile.time_nanos = signed(profile.time_unix_ms.saturating_mul(1_000_000));
     writer.profile.duration_nanos = signed(profile.observed_ns);
+    // Tools call the profile after the first mapping.
+    let mut frames = profile.samples.iter().flat_map(|sample| &sample.frames);
+    if let Some(frame) = frames.find(|frame| Some(&frame.module) == profile.exe.as_ref()) {
+        writer.mapping(frame, &[]);
+    }
     for sample in &profile.samples {
         writer.sample(sample);
     }

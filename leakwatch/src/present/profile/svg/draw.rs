@@ -33,8 +33,8 @@ const CHARACTER: f64 = 7.23;
 const NARROWEST: f64 = 0.3;
 /// Modules that have a colour of their own.
 const MODULE_COLORS: usize = 6;
-/// Shades of growing and of shrinking.
-const SHADES: u64 = 4;
+/// Up to which part of the largest change the paler shades of growing and of shrinking go.
+const SHADES: [f64; 3] = [0.25, 0.5, 0.75];
 
 const STYLE: &str = include_str!("flame.css");
 const SCRIPT: &str = include_str!("flame.js");
@@ -230,9 +230,15 @@ impl Picture<'_> {
                 if change == 0 {
                     return "same".to_owned();
                 }
-                let shade = (change.saturating_mul(SHADES)).div_ceil(self.largest_change.max(1));
+                // By the square root, so that what is a tenth of the largest change still shows.
+                let part = (change as f64 / self.largest_change.max(1) as f64).sqrt();
+                let shade = SHADES[..]
+                    .iter()
+                    .position(|most| part <= *most)
+                    .unwrap_or(SHADES.len())
+                    + 1;
                 let way = if node.value > node.base { "more" } else { "less" };
-                format!("{way}{}", shade.clamp(1, SHADES))
+                format!("{way}{shade}")
             }
         }
     }

@@ -4,6 +4,8 @@
 
 mod draw;
 
+use std::collections::BTreeMap;
+
 use super::{
     Profile, Resource, Sample,
     diff::{Change, Diff},
@@ -22,7 +24,7 @@ pub fn of_profile(profile: &Profile) -> String {
         root.add(&stack(sample), sample.live, 0);
     }
     root.sort();
-    let subtitle = format!("{} on {}", amount(profile.resource, profile.live()), profile.host);
+    let subtitle = format!("{} on {}", by_kind(profile), profile.host);
     draw::draw(
         &only_process(root),
         profile.resource,
@@ -57,6 +59,21 @@ pub fn of_diff(diff: &Diff) -> String {
         &subtitle,
         draw::Colors::Change,
     )
+}
+
+/// Kinds of memory are not added up: they see the same memory.
+fn by_kind(profile: &Profile) -> String {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for sample in &profile.samples {
+        *sums.entry(&sample.kind).or_default() += sample.live;
+    }
+    let held = sums.iter().filter(|(_, live)| **live > 0);
+    let kinds = held.map(|(kind, live)| format!("{kind} {}", amount(profile.resource, *live)));
+    let kinds = kinds.collect::<Vec<_>>().join(", ");
+    match profile.resource {
+        Resource::Memory => format!("{kinds} (both see the same memory)"),
+        Resource::Fd | Resource::Thread => format!("{}: {kinds}", amount(profile.resource, profile.live())),
+    }
 }
 
 /// A root above one process says nothing.
