@@ -104,15 +104,17 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) fn run(args: &ReportArgs) -> Result<(), Failure> {
     let output = Output::open(args.output_file.as_deref(), args.output == ReportFormat::Pprof)?;
     let profile = runtime::build()?.block_on(observe(args))?;
-    if profile.live() == 0 {
-        eprintln!(
-            "nothing to show: no {} by these processes, of what was taken while they were observed",
-            match profile.resource {
-                Resource::Memory => "memory is held",
-                Resource::Fd => "descriptor is open",
-                Resource::Thread => "thread is running",
-            }
-        );
+    if profile.attributed() == 0 {
+        let held = match profile.resource {
+            Resource::Memory => "no memory that they hold was taken",
+            Resource::Fd => "no descriptor that they have open was opened",
+            Resource::Thread => "no thread that they run was started",
+        };
+        let before = match profile.live() {
+            0 => String::new(),
+            before => format!("; {before} are older"),
+        };
+        eprintln!("nothing to blame: {held} while these processes were observed{before}");
     }
     output.write(&args.output.document(&profile))
 }
@@ -136,7 +138,7 @@ async fn observe(args: &ReportArgs) -> Result<Profile, Failure> {
         );
         args.duration
     };
-    let snapshot = tokio::select! {
+    let watched = tokio::select! {
         // The watcher first: when it is done, why the source ends does not matter.
         biased;
         watched = watch_for(snapshots, &pids, duration) => watched?,
@@ -145,17 +147,18 @@ async fn observe(args: &ReportArgs) -> Result<Profile, Failure> {
             return Err(Failure::because("the readings ended"));
         }
     };
-    let observed_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let (snapshot, observed_ns) = watched;
     Ok(Profile::of(&snapshot, &pids, args.resource.into(), observed_ns))
 }
 
-/// The snapshot that time after the first, or the last one with all of the processes.
+/// The snapshot that time after the first, or the last one with all of the processes, and the nanoseconds between.
 async fn watch_for(
     mut snapshots: Snapshots,
     pids: &BTreeSet<u32>,
     duration: Duration,
-) -> Result<Arc<Snapshot>, Failure> {
+) -> Result<(Arc<Snapshot>, u64), Failure> {
     let mut latest = next(&mut snapshots).await?;
+    let began_ns = latest.uptime_ns;
     let missing = source::gone(pids, &latest);
     if !missing.is_empty() {
         return Err(source::no_such(&missing));
@@ -180,14 +183,22 @@ async fn watch_for(
         bar.set_position(milliseconds(bar.elapsed()));
         let missing = source::gone(pids, &snapshot);
         if !missing.is_empty() {
-            eprintln!("process {missing:?} has ended: this is what was held shortly before");
+            for pid in missing {
+                eprintln!("process {pid} has ended: this is what was held shortly before");
+            }
             break;
         }
         latest = snapshot;
         ticks_after = ticks_after.map(|ticks| ticks + 1);
     }
     bar.finish_and_clear();
-    Ok(latest)
+    // How long an agent has observed is not known.
+    let observed_ns = if duration.is_zero() {
+        0
+    } else {
+        latest.uptime_ns.saturating_sub(began_ns)
+    };
+    Ok((latest, observed_ns))
 }
 
 async fn next(snapshots: &mut Snapshots) -> Result<Arc<Snapshot>, Failure> {
@@ -219,4 +230,38 @@ fn progress(duration: Duration) -> ProgressBar {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches as _};
+
+    use super::{Duration, ReportArgs, ReportFormat, ResourceArg};
+
+    fn parse(typed: &str) -> Result<ReportArgs, String> {
+        let words = std::iter::once("report").chain(typed.split(' '));
+        let matches = ReportArgs::augment_args(Command::new("report")).try_get_matches_from(words);
+        matches
+            .and_then(|matches| ReportArgs::from_arg_matches(&matches))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_is_well_formed_and_its_help_is_known() {
+        let mut command = ReportArgs::augment_args(Command::new("report").term_width(100));
+        command.clone().debug_assert();
+        insta::assert_snapshot!("help", command.render_help());
+    }
+
+    #[test]
+    fn options_are_what_they_say() {
+        let args = parse("-p 1,2 --pid 3 --resource thread -d 90 -o svg").expect("the options are right");
+        assert_eq!(args.pids, [1, 2, 3]);
+        assert_eq!(
+            (args.resource, args.output),
+            (ResourceArg::Thread, ReportFormat::Svg)
+        );
+        assert_eq!(args.duration, Duration::from_secs(90));
+        assert!(parse("-o svg").is_err() && parse("-p 1 -d 0").is_err() && parse("-p 1 -o png").is_err());
+    }
 }

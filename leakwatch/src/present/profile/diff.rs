@@ -8,7 +8,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::{Profile, Resource, label};
+use super::{Profile, Resource, folded::safe, label};
 use crate::present::{text, units};
 
 /// The difference of two profiles.
@@ -103,23 +103,30 @@ impl Diff {
             Resource::Memory => units::bytes(amount),
             Resource::Fd | Resource::Thread => units::count(amount),
         };
+        let changes = self.by_function();
+        let widest = |of: fn(&Change) -> &str, head: &str| {
+            let widths = changes.iter().map(|change| text::width(of(change)));
+            widths.max().unwrap_or(0).max(head.len())
+        };
+        let kind_width = widest(|change| &change.kind, "KIND");
+        let process_width = widest(|change| &change.process, "PROCESS");
         writeln!(
             out,
-            "{:>10} {:>9} {:>9}  {:<11} {:<15} FUNCTION",
+            "{:>10} {:>9} {:>9}  {:kind_width$}  {:process_width$}  FUNCTION",
             "CHANGE", "BASE", "NEW", "KIND", "PROCESS"
         )?;
-        for change in self.by_function() {
+        for change in &changes {
             let sign = if change.delta() < 0 { '-' } else { '+' };
             let size = u64::try_from(change.delta().unsigned_abs()).unwrap_or(u64::MAX);
             writeln!(
                 out,
-                "{:>10} {:>9} {:>9}  {:<11} {:<15} {}",
+                "{:>10} {:>9} {:>9}  {:kind_width$}  {:process_width$}  {}",
                 format!("{sign}{}", amount(size)),
                 amount(change.base),
                 amount(change.new),
-                text::printable(&change.kind),
-                text::printable(&change.process),
-                text::printable(&change.function),
+                change.kind,
+                change.process,
+                change.function,
             )?;
         }
         Ok(())
@@ -131,18 +138,21 @@ type Key = (String, String, Vec<String>);
 
 fn add(stacks: &mut BTreeMap<Key, Change>, profile: &Profile, side: fn(&mut Change) -> &mut u64) {
     for sample in &profile.samples {
-        let frames: Vec<String> = sample.frames.iter().map(label).collect();
-        let key = (sample.process.clone(), sample.kind.clone(), frames.clone());
+        // As folded stacks spell them: either side may come from there.
+        let frames: Vec<String> = sample.frames.iter().map(|frame| safe(&label(frame))).collect();
+        let process = safe(&sample.process);
+        let kind = safe(&sample.kind);
+        let key = (process.clone(), kind.clone(), frames.clone());
         let change = stacks.entry(key).or_insert_with(|| Change {
-            process: sample.process.clone(),
-            kind: sample.kind.clone(),
+            process,
+            kind,
             function: function(&frames).to_owned(),
             frames,
             base: 0,
             new: 0,
         });
         if let Some(function) = &sample.function {
-            function.clone_into(&mut change.function);
+            change.function = safe(function);
         }
         *side(change) += sample.live;
     }

@@ -32,7 +32,7 @@ fn stack(sample: &Sample) -> String {
 }
 
 /// The name without what separates frames and lines, and without what a terminal would obey.
-fn safe(name: &str) -> String {
+pub(super) fn safe(name: &str) -> String {
     text::printable(name).replace(';', ":")
 }
 
@@ -44,7 +44,9 @@ pub fn read(text: &str) -> Result<Profile, ReadError> {
     let mut samples = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let sample = parse(line).map_err(|why| match number {
-            1 => ReadError::Foreign(format!("its first line {why}")),
+            1 => ReadError::Foreign(format!(
+                "these are no folded stacks of leakwatch: the first line {why}"
+            )),
             _ => ReadError::Damaged(format!("line {number} {why}")),
         })?;
         samples.push(sample);

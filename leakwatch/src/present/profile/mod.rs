@@ -167,6 +167,15 @@ impl Profile {
     pub fn live(&self) -> u64 {
         self.samples.iter().map(|sample| sample.live).sum()
     }
+
+    /// What is still held and was seen being taken.
+    pub fn attributed(&self) -> u64 {
+        let samples = self.samples.iter();
+        samples
+            .filter(|sample| !sample.kind.starts_with(UNATTRIBUTED))
+            .map(|sample| sample.live)
+            .sum()
+    }
 }
 
 /// Whether every name that can be found has been: symbols are looked up while sampling goes on, and arrive a tick later.

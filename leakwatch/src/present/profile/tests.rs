@@ -126,6 +126,16 @@ fn a_diff_of_folded_stacks_names_no_internal_function() {
 }
 
 #[test]
+fn folded_stacks_and_pprof_compare_whatever_the_names() {
+    let profile = named("a;b\u{1b}c");
+    let read = |bytes: &[u8]| read(bytes).expect("it was just written");
+    let folded = read(folded::write(&profile).as_bytes());
+    let pprof = read(&pprof::write(&profile));
+    let diff = Diff::between(&folded, &pprof).expect("both count descriptors");
+    assert!(diff.by_function().is_empty(), "{diff:?}");
+}
+
+#[test]
 fn names_that_are_on_their_way_are_waited_for() {
     let mut process = sample::process(1, "p");
     assert!(is_settled(&process));
@@ -151,15 +161,15 @@ fn what_is_no_profile_is_refused_with_a_reason() {
         ),
         (
             b"{\"schema_version\": 1}\n",
-            "its first line does not end in a whole number",
+            "these are no folded stacks of leakwatch: the first line does not end in a whole number",
         ),
         (
             b"main;read 12\n",
-            "its first line does not begin with a process and its pid",
+            "these are no folded stacks of leakwatch: the first line does not begin with a process and its pid",
         ),
         (
             b"sh (1);main;read 12\n",
-            "its first line does not say below the process what kind of thing is held",
+            "these are no folded stacks of leakwatch: the first line does not say below the process what kind of thing is held",
         ),
         (
             b"sh (1);[socket];f 1\nsh (1);[mapping];f 1\n",
@@ -171,7 +181,7 @@ fn what_is_no_profile_is_refused_with_a_reason() {
         ),
         (
             folded[..40].as_bytes(),
-            "its first line does not end in a whole number",
+            "these are no folded stacks of leakwatch: the first line does not end in a whole number",
         ),
         (&pprof[..pprof.len() / 2], "it is damaged or cut off: gzip:"),
         (&pprof[..3], "it is damaged or cut off: gzip:"),
