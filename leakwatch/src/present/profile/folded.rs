@@ -11,10 +11,10 @@ pub fn write(profile: &Profile) -> String {
     for sample in profile.samples.iter().filter(|sample| sample.live > 0) {
         *stacks.entry(stack(sample)).or_default() += sample.live;
     }
-    stacks
+    let lines = stacks
         .iter()
-        .map(|(stack, value)| format!("{stack} {value}\n"))
-        .collect()
+        .map(|(stack, value)| [stack, " ", &value.to_string(), "\n"].concat());
+    lines.collect()
 }
 
 fn stack(sample: &Sample) -> String {

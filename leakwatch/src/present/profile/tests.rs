@@ -176,11 +176,11 @@ fn what_is_no_profile_is_refused_with_a_reason() {
             "it mixes resources",
         ),
         (
-            folded[..folded.len() - 1].as_bytes(),
+            &folded.as_bytes()[..folded.len() - 1],
             "it is damaged or cut off: its last line has no end",
         ),
         (
-            folded[..40].as_bytes(),
+            &folded.as_bytes()[..40],
             "these are no folded stacks of leakwatch: the first line does not end in a whole number",
         ),
         (&pprof[..pprof.len() / 2], "it is damaged or cut off: gzip:"),

@@ -101,7 +101,7 @@ fn call_sites() {
         let sites: Vec<&str> = screen
             .lines()
             .skip_while(|line| !line.contains("Call sites,"))
-            .take_while(|line| line.trim_matches(['"', '│', ' ']) != "")
+            .take_while(|line| !line.trim_matches(['"', '│', ' ']).is_empty())
             .collect();
         insta::assert_snapshot!(format!("call_sites_{width}"), sites.join("\n"));
     }
