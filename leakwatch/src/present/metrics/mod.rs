@@ -14,4 +14,4 @@ mod group;
 mod serve;
 
 pub use catalog::markdown;
-pub use serve::{DEFAULT_MAX_GROUPS, MetricsOptions, router, serve};
+pub use serve::{DEFAULT_MAX_GROUPS, MetricsOptions, Wishes, router, serve};
