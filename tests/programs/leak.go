@@ -26,6 +26,9 @@ var modes = map[string]mode{
 	"mmap":   {leakMapping, churnMapping},
 }
 
+// A pipe that nobody writes to.
+var never [2]int
+
 // Without a reference the garbage collector would close what is leaked.
 var kept []any
 
@@ -70,8 +73,6 @@ func waitForReply() {
 
 //go:noinline
 func leakThread() {
-	var never [2]int
-	must(0, syscall.Pipe(never[:]))
 	must(syscall.Read(never[0], make([]byte, 1)))
 }
 
@@ -130,6 +131,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: leak fd|socket|thread|mmap RATE SECONDS")
 		os.Exit(2)
 	}
+	must(0, syscall.Pipe(never[:]))
 	rate := must(strconv.Atoi(os.Args[2]))
 	seconds := must(strconv.Atoi(os.Args[3]))
 	ticker := time.NewTicker(time.Second / time.Duration(rate))

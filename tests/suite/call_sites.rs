@@ -28,6 +28,9 @@ const RATE: u32 = 50;
 /// How long they leak before they are judged.
 const LEAKING: Duration = Duration::from_secs(10);
 
+/// Looks at most.
+const LOOKS: u32 = 3;
+
 /// When they end if nobody ends them.
 const END: Duration = Duration::from_mins(2);
 
@@ -83,7 +86,7 @@ fn programs_in_a_container() -> Result<()> {
         return Ok(());
     };
     let dir = tempfile::tempdir()?;
-    let mut script = String::new();
+    let mut script = Vec::new();
     for (language, program) in build(&dir)? {
         let inside = match language {
             Language::C => "bin/cat",
@@ -94,10 +97,15 @@ fn programs_in_a_container() -> Result<()> {
         ensure!(Path::new("/").join(inside).is_file(), "the host has no /{inside}");
         bundle.add_program(&program, inside)?;
         for mode in Mode::ALL {
-            script += &format!("/{inside} {} {RATE} {} & ", mode.argument(), END.as_secs());
+            script.push(format!(
+                "/{inside} {} {RATE} {} &",
+                mode.argument(),
+                END.as_secs()
+            ));
         }
     }
-    bundle.configure(&["/bin/busybox", "sh", "-c", &format!("{script} wait")], &[])?;
+    script.push("wait".to_owned());
+    bundle.configure(&["/bin/busybox", "sh", "-c", &script.join("\n")], &[])?;
     for _ in 0..runs()? {
         let agent = start_agent()?;
         let container = Container::start(&bundle)?;
@@ -295,9 +303,33 @@ impl Expected {
     }
 }
 
-/// Looks once.
+/// Names are looked up when somebody asks for them: the last look counts.
 fn judge(agent: &Agent, expected: &[Expected]) -> Result<()> {
-    let snapshot = agent.snapshot()?;
+    let mut verdict = look(agent, expected)?;
+    for _ in 1..LOOKS {
+        if verdict.wrong.is_empty() {
+            break;
+        }
+        verdict = look(agent, expected)?;
+    }
+    println!("{}", verdict.table);
+    ensure!(
+        verdict.wrong.is_empty(),
+        "{} of {} wrong:\n{}",
+        verdict.wrong.len(),
+        expected.len(),
+        verdict.wrong.join("\n")
+    );
+    Ok(())
+}
+
+struct Verdict {
+    table: Table,
+    wrong: Vec<String>,
+}
+
+fn look(agent: &Agent, expected: &[Expected]) -> Result<Verdict> {
+    let snapshot = agent.snapshot_of_all(expected.iter().map(|one| one.pid))?;
     let mut table = Table::new(&["program", "expected", "first", "live", "second", "live"]);
     let mut wrong = Vec::new();
     for one in expected {
@@ -325,15 +357,7 @@ fn judge(agent: &Agent, expected: &[Expected]) -> Result<()> {
             wrong.push(format!("{}: {}", one.what, sites::describe(row, one.kind)));
         }
     }
-    println!("{table}");
-    ensure!(
-        wrong.is_empty(),
-        "{} of {} wrong:\n{}",
-        wrong.len(),
-        expected.len(),
-        wrong.join("\n")
-    );
-    Ok(())
+    Ok(Verdict { table, wrong })
 }
 
 fn start_agent() -> Result<Agent> {
