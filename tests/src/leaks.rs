@@ -150,6 +150,11 @@ pub fn c(source: &str, output: &Path) -> Result<bool> {
     compile("gcc", "gcc", &["-std=gnu11"], source, output)
 }
 
+/// Builds a shared library of `tests/programs` from C, and says whether there is a compiler.
+pub fn library(source: &str, output: &Path) -> Result<bool> {
+    compile("gcc", "gcc", &["-std=gnu11", "-shared", "-fPIC"], source, output)
+}
+
 /// Builds a Go program of `tests/programs`, stripped, and says whether there is a compiler.
 pub fn go(source: &str, output: &Path) -> Result<bool> {
     let Some(go) = package::find("go", "golang-go")? else {
