@@ -23,7 +23,7 @@ discriminants! {
         ProcessesFull = 6,
         /// Stacks taken.
         StacksTaken = 7,
-        /// Stacks that could not be walked or whose bucket in the stack table was taken.
+        /// Stacks that could not be taken: no user registers, or a program that interrupted another one's copy.
         StacksFailed = 8,
         /// Descriptors reused on another CPU before their close was seen.
         LateCloses = 9,
@@ -35,6 +35,8 @@ discriminants! {
         ReadFaults = 12,
         /// Births of descriptors whose number is too high to be followed; they show as unattributed.
         HighFds = 13,
+        /// Stacks that found their ring buffer full.
+        StacksDropped = 14,
     }
 }
 
@@ -46,12 +48,10 @@ impl Counter {
 discriminants! {
     /// What each CPU may do only so often in a second. Index into the map `BUDGETS`.
     pub enum Budget {
-        /// Records that may be shed: samples of closes, thread ends and page faults.
-        Samples = 0,
         /// Stacks.
-        Stacks = 1,
-        /// Changes of address spaces: apart, so that a flood of closes does not cost the ledger of mappings.
-        Mappings = 2,
+        Stacks = 0,
+        /// Changes of address spaces.
+        Mappings = 1,
     }
 }
 

@@ -53,6 +53,8 @@ discriminants! {
         BrkShrink = 21,
         /// `madvise` with `MADV_DONTNEED` or `MADV_FREE`: stays mapped, given back.
         Discard = 22,
+        /// First touch of memory: a sampled page fault. Never given back as such.
+        FirstTouch = 23,
     }
 }
 
@@ -89,6 +91,7 @@ impl Kind {
             Self::BrkGrow => "brk_grow",
             Self::BrkShrink => "brk_shrink",
             Self::Discard => "discard",
+            Self::FirstTouch => "first_touch",
         }
     }
 
@@ -98,4 +101,4 @@ impl Kind {
     }
 }
 
-const _: () = assert!(Kind::COUNT == 23);
+const _: () = assert!(Kind::COUNT == 24);

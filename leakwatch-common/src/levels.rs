@@ -86,6 +86,27 @@ pub struct VmaRow {
     pub reserved: u32,
 }
 
+/// One thread that waits in the kernel, as the iterator `threads` writes it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct ThreadRow {
+    /// When the thread started, `CLOCK_BOOTTIME` nanoseconds.
+    pub start_boottime_ns: u64,
+    /// Program counter in user mode.
+    pub pc: u64,
+    /// Stack pointer.
+    pub sp: u64,
+    /// Frame pointer register, whatever it is used for.
+    pub fp: u64,
+    /// Link register; 0 on x86-64, which has none.
+    pub lr: u64,
+    /// Thread group id in the initial PID namespace.
+    pub tgid: u32,
+    /// Thread id in the initial PID namespace.
+    pub tid: u32,
+}
+
 const _: () = assert!(size_of::<TaskRow>() == 128);
 const _: () = assert!(size_of::<FileRow>() == 12);
 const _: () = assert!(size_of::<VmaRow>() == 24);
+const _: () = assert!(size_of::<ThreadRow>() == 48);

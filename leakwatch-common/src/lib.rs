@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | [`record`] | things that happened | ring buffer |
 //! | [`levels`] | how much each process holds now | BPF iterators, `read(2)` |
+//! | [`stack`] | from which call stack, sampled | ring buffer |
 //! | [`site`] | who took it, and how much of it is still held | memory-mapped array and hash maps |
 //! | [`counter`] | what the feed lost, shed or skipped | per-CPU array |
 //! | [`settings`] | what the agent tells the programs before they load | read-only globals |
@@ -22,6 +23,7 @@ pub mod levels;
 pub mod record;
 pub mod settings;
 pub mod site;
+pub mod stack;
 
 #[cfg(feature = "user")]
 mod pod;

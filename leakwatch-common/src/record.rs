@@ -28,10 +28,8 @@ discriminants! {
         BrkSet = 8,
         /// [`AddressSpaceChanged`]: stays mapped, contents given back.
         Discarded = 9,
-        /// [`Faulted`].
-        Faulted = 10,
         /// [`Remapped`].
-        Remapped = 11,
+        Remapped = 10,
     }
 }
 
@@ -81,7 +79,7 @@ pub struct ProcessExited {
     pub start_boottime_ns: u64,
 }
 
-/// A thread whose birth was seen ended. A sample: shed when the feed is over its budget.
+/// A thread whose birth was sampled ended. As rare as the samples, so never shed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct ThreadEnded {
@@ -89,13 +87,13 @@ pub struct ThreadEnded {
     pub header: Header,
     /// When it was born, nanoseconds of the programs' clock.
     pub birth_ns: u64,
-    /// Index into `SITES`.
-    pub site: u32,
+    /// [`crate::stack::StackTaken::sample`].
+    pub sample: u32,
     /// Thread id in the initial PID namespace.
     pub tid: u32,
 }
 
-/// A descriptor whose birth was seen was closed. A sample: shed when the feed is over its budget.
+/// A descriptor whose birth was sampled was closed. As rare as the samples, so never shed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct FdClosed {
@@ -103,8 +101,8 @@ pub struct FdClosed {
     pub header: Header,
     /// When it was born, nanoseconds of the programs' clock.
     pub birth_ns: u64,
-    /// Index into `SITES`.
-    pub site: u32,
+    /// [`crate::stack::StackTaken::sample`].
+    pub sample: u32,
     /// Descriptor number.
     pub fd: u32,
 }
@@ -119,8 +117,8 @@ pub struct AddressSpaceChanged {
     pub addr: u64,
     /// Bytes, a multiple of the page size.
     pub len: u64,
-    /// Index into `SITES` of the site that asked for it.
-    pub site: u32,
+    /// [`crate::stack::StackTaken::sample`] of the call that asked for it, or [`crate::stack::NO_SAMPLE`].
+    pub sample: u32,
     /// Explicit padding, 0.
     pub reserved: u32,
 }
@@ -139,22 +137,8 @@ pub struct Remapped {
     pub new_addr: u64,
     /// Bytes now.
     pub new_len: u64,
-    /// Index into `SITES` of the site that asked for it.
-    pub site: u32,
-    /// Explicit padding, 0.
-    pub reserved: u32,
-}
-
-/// One of every so many first touches of a page.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub struct Faulted {
-    /// Whose.
-    pub header: Header,
-    /// The address that was touched.
-    pub addr: u64,
-    /// Key in the map `STACKS`, or [`crate::site::NO_STACK`].
-    pub stack: i32,
+    /// [`crate::stack::StackTaken::sample`] of the call that asked for it, or [`crate::stack::NO_SAMPLE`].
+    pub sample: u32,
     /// Explicit padding, 0.
     pub reserved: u32,
 }
@@ -167,4 +151,3 @@ const _: () = assert!(size_of::<ThreadEnded>() == 32);
 const _: () = assert!(size_of::<FdClosed>() == 32);
 const _: () = assert!(size_of::<AddressSpaceChanged>() == 40);
 const _: () = assert!(size_of::<Remapped>() == 56);
-const _: () = assert!(size_of::<Faulted>() == 32);

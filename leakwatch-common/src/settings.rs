@@ -29,6 +29,10 @@ pub struct Offsets {
     pub task_comm: u32,
     /// `task_struct.mm`
     pub task_mm: u32,
+    /// `task_struct.__state`, `state` before 5.14
+    pub task_state: u32,
+    /// `task_struct.stack`
+    pub task_stack: u32,
     /// `task_struct.files`
     pub task_files: u32,
     /// `task_struct.signal`
@@ -108,8 +112,12 @@ pub const ABSENT: u32 = u32::MAX;
 pub struct Settings {
     /// Stacks taken per CPU and second; 0 takes none.
     pub stacks_per_second: u32,
-    /// Records that may be shed (samples of closes, address space changes) per CPU and second.
-    pub samples_per_second: u32,
+    /// Time between two stacks of one class of births on one CPU, nanoseconds.
+    pub class_interval_ns: u32,
+    /// The same in a process of which more is wanted.
+    pub suspect_interval_ns: u32,
+    /// Changes of address spaces sent per CPU and second.
+    pub changes_per_second: u32,
     /// Size of the ring buffer, bytes: the agent is woken early when a quarter of it is full.
     pub ring_bytes: u32,
     /// Processors the kernel may bring up (`possible`), for sums over per-CPU counters.
@@ -120,9 +128,11 @@ pub struct Settings {
     pub page_bytes: u32,
     /// Time between two timer interrupts, nanoseconds.
     pub jiffy_ns: u32,
-    /// Explicit padding, 0.
-    pub reserved: u32,
+    /// 1 where `bpf_task_pt_regs` exists (5.15).
+    pub has_task_pt_regs: u32,
+    /// Size of the ring buffer for stacks, bytes.
+    pub stack_ring_bytes: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 44 * 4);
-const _: () = assert!(size_of::<Settings>() == 32);
+const _: () = assert!(size_of::<Offsets>() == 46 * 4);
+const _: () = assert!(size_of::<Settings>() == 44);

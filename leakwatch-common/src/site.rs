@@ -1,7 +1,8 @@
 //! Sites: who took it, and how much of it is still held.
 //!
-//! A site is one place in one program image that takes one [`crate::kind::Kind`] of thing. Its counts live in an array
-//! that the agent maps into its memory, so reading all sites costs no system call and no record can be lost.
+//! A site is one program image that takes one [`crate::kind::Kind`] of thing; which of its call stacks do is sampled, see
+//! [`crate::stack`]. Its counts live in an array that the agent maps into its memory, so reading all sites costs no system
+//! call and no record can be lost.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -10,9 +11,6 @@ pub const MAX_SITES: u32 = 32_768;
 
 /// The site that stands for "the table was full": its counts are right, its process is unknown.
 pub const OVERFLOW_SITE: u32 = 0;
-
-/// [`SiteKey::stack`] of births whose stack was not taken, because the stack budget was spent or the walk failed.
-pub const NO_STACK: i32 = -1;
 
 /// Key of the map `SITE_IDS`, whose values are indices into `SITES`.
 #[repr(C)]
@@ -26,8 +24,8 @@ pub struct SiteKey {
     pub tgid: u32,
     /// Discriminant of [`crate::kind::Kind`].
     pub kind: u32,
-    /// Key in the map `STACKS`, or [`NO_STACK`].
-    pub stack: i32,
+    /// Explicit padding, 0.
+    pub reserved: u32,
 }
 
 /// Counts of one site. Only the kernel writes them, and each only grows.
@@ -50,8 +48,8 @@ pub struct SiteCounts {
     pub last_birth_ns: u64,
 }
 
-/// Entries of [`Process::default_site`]: a power of two, so that a mask bounds an index where the verifier wants to see it.
-pub const DEFAULT_SITES: usize = 32;
+/// Entries of [`Process::sites`]: a power of two, so that a mask bounds an index where the verifier wants to see it.
+pub const SITES_PER_PROCESS: usize = 32;
 
 /// A process that took something since the agent attached. Value of the map `PROCESSES`, keyed by tgid.
 #[repr(C)]
@@ -65,8 +63,8 @@ pub struct Process {
     pub fd_table: u32,
     /// Last program break seen; 0 before the first.
     pub brk: u64,
-    /// For each kind the site of births without a stack; [`OVERFLOW_SITE`] until there is one.
-    pub default_site: [u32; DEFAULT_SITES],
+    /// By kind; [`OVERFLOW_SITE`] until there is one.
+    pub sites: [u32; SITES_PER_PROCESS],
 }
 
 /// Descriptors in one [`FdPage`].
@@ -82,17 +80,20 @@ pub struct FdPageKey {
     pub page: u32,
 }
 
+/// Set in [`FdSlot::site`] when this birth was seen before the close of the descriptor's previous owner, whose `close` is
+/// still on its way out of the kernel on another CPU.
+pub const CLOSE_PENDING: u32 = 1 << 31;
+
 /// One live descriptor whose birth was seen.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct FdSlot {
     /// nanoseconds of the programs' clock; 0 means that the slot is empty.
     pub birth_ns: u64,
-    /// Index into `SITES`.
+    /// Index into `SITES`, and perhaps [`CLOSE_PENDING`].
     pub site: u32,
-    /// 1 when this birth was seen before the close of the descriptor's previous owner, whose `close` is still on its
-    /// way out of the kernel on another CPU.
-    pub close_pending: u32,
+    /// [`crate::stack::StackTaken::sample`], or [`crate::stack::NO_SAMPLE`].
+    pub sample: u32,
 }
 
 /// The descriptors `page * 32 ..= page * 32 + 31` of one table.
@@ -111,14 +112,14 @@ pub struct Thread {
     pub birth_ns: u64,
     /// Index into `SITES`.
     pub site: u32,
-    /// Explicit padding, 0.
-    pub reserved: u32,
+    /// [`crate::stack::StackTaken::sample`], or [`crate::stack::NO_SAMPLE`].
+    pub sample: u32,
 }
 
 const _: () = assert!(size_of::<SiteKey>() == 24);
 const _: () = assert!(size_of::<SiteCounts>() == 72);
 const _: () = assert!(size_of::<Process>() == 152);
-const _: () = assert!(crate::kind::Kind::COUNT <= DEFAULT_SITES);
+const _: () = assert!(crate::kind::Kind::COUNT <= SITES_PER_PROCESS);
 const _: () = assert!(size_of::<FdPageKey>() == 8);
 const _: () = assert!(size_of::<FdSlot>() == 16);
 const _: () = assert!(size_of::<FdPage>() == 512);

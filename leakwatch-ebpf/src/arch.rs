@@ -1,5 +1,9 @@
 //! Where each architecture keeps a system call's number and arguments at `sys_exit`, and how it marks a 32-bit call.
 
+use core::mem::offset_of;
+
+use crate::kernel::Object;
+
 /// `struct pt_regs` of the running architecture. Its layout is part of the kernel's user ABI (core dumps, ptrace), so
 /// unlike everything else it is not looked up in BTF.
 #[cfg(bpf_target_arch = "x86_64")]
@@ -16,6 +20,11 @@ pub(crate) struct Registers {
     rsi: u64,
     rdi: u64,
     orig_rax: u64,
+    rip: u64,
+    cs: u64,
+    flags: u64,
+    rsp: u64,
+    ss: u64,
 }
 
 #[cfg(bpf_target_arch = "x86_64")]
@@ -30,6 +39,12 @@ impl Registers {
     #[inline(always)]
     pub(crate) fn args(&self) -> [u64; 4] {
         [self.rdi, self.rsi, self.rdx, self.r10]
+    }
+
+    /// Stack pointer.
+    #[inline(always)]
+    pub(crate) fn sp(&self) -> u64 {
+        self.rsp
     }
 }
 
@@ -63,8 +78,68 @@ impl Registers {
     pub(crate) fn args(&self) -> [u64; 4] {
         [self.orig_x0, self.x[1], self.x[2], self.x[3]]
     }
+
+    /// Stack pointer.
+    #[inline(always)]
+    pub(crate) fn sp(&self) -> u64 {
+        self.sp
+    }
 }
 
 /// `TIF_32BIT`, arch/arm64/include/asm/thread_info.h.
 #[cfg(bpf_target_arch = "aarch64")]
 pub(crate) const COMPAT_BIT: u64 = 1 << 22;
+
+/// Where a thread was in user mode: what an unwinder starts from.
+#[derive(Clone, Copy)]
+pub(crate) struct UserRegisters {
+    pub(crate) pc: u64,
+    pub(crate) sp: u64,
+    pub(crate) fp: u64,
+    pub(crate) lr: u64,
+}
+
+/// Size of a kernel stack (`THREAD_SIZE`; KASAN doubles it, and then the check of the code segment fails) less the registers.
+pub(crate) const PT_REGS_BELOW_STACK_TOP: u64 = (16 << 10) - size_of::<Registers>() as u64;
+
+#[cfg(bpf_target_arch = "x86_64")]
+impl UserRegisters {
+    /// From the `struct pt_regs` at this address; `None` unless it is of 64-bit user code.
+    #[inline(always)]
+    pub(crate) fn read(registers: u64) -> Option<Self> {
+        /// `__USER_CS`, arch/x86/include/asm/segment.h.
+        const USER_CS: u64 = 0x33;
+        let registers = Object::new(registers)?;
+        // FRED keeps flags above the selector.
+        if registers.read::<u64>(offset_of!(Registers, cs) as u32)? & 0xffff != USER_CS {
+            return None;
+        }
+        Some(Self {
+            pc: registers.read(offset_of!(Registers, rip) as u32)?,
+            sp: registers.read(offset_of!(Registers, rsp) as u32)?,
+            // r15, r14, r13, r12, rbp, rbx.
+            fp: registers.read(offset_of!(Registers, callee_saved) as u32 + 4 * 8)?,
+            lr: 0,
+        })
+    }
+}
+
+#[cfg(bpf_target_arch = "aarch64")]
+impl UserRegisters {
+    /// From the `struct pt_regs` at this address; `None` unless it is of 64-bit user code.
+    #[inline(always)]
+    pub(crate) fn read(registers: u64) -> Option<Self> {
+        /// `PSR_MODE_MASK | PSR_MODE32_BIT`, arch/arm64/include/uapi/asm/ptrace.h: all 0 in 64-bit user mode.
+        const MODE: u64 = 0x1f;
+        let registers = Object::new(registers)?;
+        if registers.read::<u64>(offset_of!(Registers, pstate) as u32)? & MODE != 0 {
+            return None;
+        }
+        Some(Self {
+            pc: registers.read(offset_of!(Registers, pc) as u32)?,
+            sp: registers.read(offset_of!(Registers, sp) as u32)?,
+            fp: registers.read(offset_of!(Registers, x) as u32 + 29 * 8)?,
+            lr: registers.read(offset_of!(Registers, x) as u32 + 30 * 8)?,
+        })
+    }
+}

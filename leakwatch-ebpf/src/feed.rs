@@ -33,7 +33,7 @@ pub(crate) fn send<R: 'static>(record: R) {
 /// Sends a record unless this CPU has used up its budget of this second.
 #[inline(always)]
 pub(crate) fn sample<R: 'static>(budget: Budget, now_ns: u64, record: R) {
-    if budget::take(budget, setting!(samples_per_second), now_ns) {
+    if budget::take(budget, setting!(changes_per_second), now_ns) {
         send(record);
     }
 }

@@ -9,13 +9,16 @@ static OFFSETS: Offsets = no_offsets();
 #[unsafe(no_mangle)]
 static SETTINGS: Settings = Settings {
     stacks_per_second: 0,
-    samples_per_second: 0,
+    class_interval_ns: 0,
+    suspect_interval_ns: 0,
+    changes_per_second: 0,
     ring_bytes: 0,
     possible_cpus: 0,
     agent_tgid: 0,
     page_bytes: 4096,
     jiffy_ns: 0,
-    reserved: 0,
+    has_task_pt_regs: 0,
+    stack_ring_bytes: 0,
 };
 
 const fn no_offsets() -> Offsets {

@@ -6,11 +6,12 @@
 //! | [`probes::lifecycle`] | `tp_btf/sched_process_{fork,exec,exit}` | births and deaths of processes and threads |
 //! | [`probes::faults`] | `perf_event` `page-faults` | who touches memory first, sampled |
 //! | [`probes::tasks`] | `iter/task` | levels of every process |
+//! | [`probes::threads`] | `iter/task` | where the threads of one process wait |
 //! | [`probes::files`] | `iter/task_file` | every open descriptor's kind |
 //! | [`probes::vmas`] | `iter/task_vma` | every anonymous mapping |
 //!
 //! Counting comes first and never depends on the feed: [`site`] adds to maps that the agent reads; [`feed`] makes
-//! records within a budget.
+//! records and [`stack`] samples call stacks, within budgets.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -38,6 +39,7 @@ mod maps;
 mod probes;
 mod process;
 mod site;
+mod stack;
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -5,11 +5,12 @@
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf, Stack, StackTrace},
+    maps::{Array, HashMap, PerCpuArray, RingBuf, Stack},
 };
 use leakwatch_common::{
     counter::{Budget, Counter, Spent},
     site::{FdPage, FdPageKey, MAX_SITES, Process, SiteCounts, SiteKey, Thread},
+    stack::{CLASSES as CLASS_COUNT, Class, SUSPECT_WORDS, StackBuffer},
 };
 
 /// Records, see [`leakwatch_common::record`].
@@ -52,9 +53,21 @@ pub(crate) static EMPTY_FD_PAGE: Array<FdPage> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static THREADS: HashMap<u32, Thread> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 
-/// User stacks by id.
+/// Stacks, see [`leakwatch_common::stack`]: apart from [`FEED`], so that neither crowds the other out.
 #[map]
-pub(crate) static STACKS: StackTrace = StackTrace::with_max_entries(4096, 0);
+pub(crate) static STACK_FEED: RingBuf = RingBuf::with_byte_size(1 << 21, 0);
+
+/// Where each CPU puts a stack together; the agent makes it as long as there are CPUs.
+#[map]
+pub(crate) static STACK_BUFFERS: Array<StackBuffer> = Array::with_max_entries(1, 0);
+
+/// Turns of births to be sampled.
+#[map]
+pub(crate) static CLASSES: PerCpuArray<Class> = PerCpuArray::with_max_entries(CLASS_COUNT, 0);
+
+/// Processes of which more stacks are wanted, as a set of bits; the agent writes it.
+#[map]
+pub(crate) static SUSPECTS: Array<u64> = Array::with_max_entries(SUSPECT_WORDS, 0);
 
 /// A per-CPU value of no meaning; its addresses tell how far apart the kernel keeps per-CPU memory, see
 /// [`crate::kernel::percpu`].

@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use leakwatch_common::{
     counter::Counter,
-    site::{DEFAULT_SITES, FDS_PER_PAGE, FdPageKey, Process},
+    site::{FDS_PER_PAGE, FdPageKey, Process, SITES_PER_PROCESS},
 };
 
 use crate::{
@@ -31,7 +31,7 @@ pub(crate) fn insert(tgid: u32, leader: Task, fd_table: u32) -> Option<&'static 
         exec_id: leader.exec_id()?,
         fd_table,
         brk: leader.mm().and_then(|mm| mm.read(offset!(mm_brk))).unwrap_or(0),
-        default_site: [0; DEFAULT_SITES],
+        sites: [0; SITES_PER_PROCESS],
     };
     // Another thread of the process may have been faster; then its entry stands.
     let _ = PROCESSES.insert(tgid, process, u64::from(BPF_NOEXIST));

@@ -2,34 +2,39 @@
 
 use core::{arch::asm, hint::black_box};
 
-use aya_ebpf::{
-    bindings::{BPF_F_FAST_STACK_CMP, BPF_F_USER_STACK, BPF_NOEXIST},
-    programs::tracing::StackIdContext,
-};
+use aya_ebpf::bindings::BPF_NOEXIST;
 use leakwatch_common::{
-    counter::{Budget, Counter},
+    counter::Counter,
     kind::Kind,
-    site::{DEFAULT_SITES, NO_STACK, OVERFLOW_SITE, Process, SiteCounts, SiteKey},
+    site::{OVERFLOW_SITE, Process, SITES_PER_PROCESS, SiteCounts, SiteKey},
 };
 
 use crate::{
-    budget,
     counters::count,
-    globals::setting,
-    maps::{FREE_SITES, SITE_IDS, SITES, STACKS},
+    maps::{FREE_SITES, SITE_IDS, SITES},
+    stack,
 };
 
 /// Who does it, and when.
 pub(crate) struct Actor<'a, C> {
-    /// The program's context, from which the stack is taken.
+    /// The program's context, for its log.
     pub(crate) ctx: &'a C,
     /// Thread group id.
     pub(crate) tgid: u32,
+    /// The user stack pointer, or 0.
+    pub(crate) sp: u64,
     /// [`crate::clock::now_ns`].
     pub(crate) now_ns: u64,
 }
 
-impl<C: StackIdContext> Actor<'_, C> {
+impl<C> Actor<'_, C> {
+    /// Takes the stack of the birth of `item`, if it is its turn: the number of the sample, or
+    /// [`leakwatch_common::stack::NO_SAMPLE`].
+    #[inline(always)]
+    pub(crate) fn sample(&self, kind: Kind, item: u64) -> u32 {
+        stack::sample(kind, self.tgid, self.sp, self.now_ns, item)
+    }
+
     /// Counts a birth of `bytes` and returns its site.
     #[inline(always)]
     pub(crate) fn birth(&self, process: Option<&mut Process>, kind: Kind, bytes: u64) -> u32 {
@@ -49,42 +54,21 @@ impl<C: StackIdContext> Actor<'_, C> {
 
     #[inline(always)]
     fn site(&self, process: &mut Process, kind: Kind) -> u32 {
-        let stack = self.stack();
         // The compiler knows the range of a `Kind` and drops the check that the verifier needs.
-        let default = black_box(kind as usize) & (DEFAULT_SITES - 1);
-        if stack == NO_STACK {
-            let site = process.default_site[default];
-            if site != OVERFLOW_SITE {
-                return site;
-            }
+        let index = black_box(kind as usize) & (SITES_PER_PROCESS - 1);
+        let site = process.sites[index];
+        if site != OVERFLOW_SITE {
+            return site;
         }
-        let key = SiteKey {
+        let site = self.site_of(&SiteKey {
             start_boottime_ns: process.start_boottime_ns,
             exec_id: process.exec_id,
             tgid: self.tgid,
             kind: kind as u32,
-            stack,
-        };
-        let site = self.site_of(&key);
-        if stack == NO_STACK {
-            process.default_site[default] = site;
-        }
+            reserved: 0,
+        });
+        process.sites[index] = site;
         site
-    }
-
-    #[inline(always)]
-    fn stack(&self) -> i32 {
-        if !budget::take(Budget::Stacks, setting!(stacks_per_second), self.now_ns) {
-            return NO_STACK;
-        }
-        let flags = u64::from(BPF_F_USER_STACK | BPF_F_FAST_STACK_CMP);
-        if let Ok(id) = self.ctx.get_stackid(&STACKS, flags) {
-            count(Counter::StacksTaken);
-            id as i32
-        } else {
-            count(Counter::StacksFailed);
-            NO_STACK
-        }
     }
 
     #[inline(always)]

@@ -1,14 +1,16 @@
 //! Bytes from the kernel into typed readings. Total: whatever the bytes, an answer and never a panic.
 
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
+use bytes::Bytes;
 use leakwatch_common::{
     UnknownDiscriminant,
     counter::{Budget, Counter},
-    levels::{FileRow, TaskRow, VmaRow},
+    levels::{FileRow, TaskRow, ThreadRow, VmaRow},
     record::{
-        AddressSpaceChanged, Faulted, FdClosed, Header, ProcessExeced, ProcessExited, ProcessForked,
-        RecordKind, Remapped, ThreadEnded,
+        AddressSpaceChanged, FdClosed, Header, ProcessExeced, ProcessExited, ProcessForked, RecordKind,
+        Remapped, ThreadEnded,
     },
+    stack::StackTaken,
 };
 use thiserror::Error;
 
@@ -47,12 +49,25 @@ pub enum Reading {
     Files(Vec<FileRow>),
     /// Every anonymous mapping.
     Vmas(Vec<VmaRow>),
+    /// Threads of one process that wait.
+    Threads(Vec<ThreadRow>),
+    /// Copied stacks, oldest first per CPU.
+    Stacks(Vec<CopiedStack>),
     /// Every site in use.
     Sites(Vec<SiteReading>),
     /// What happened, oldest first per CPU.
     Records(Vec<Record>),
     /// What the kernel side lost, shed or skipped.
     Totals(Totals),
+}
+
+/// A sampled birth and the stack that it came from.
+#[derive(Clone, Debug)]
+pub struct CopiedStack {
+    /// What was taken, and the registers.
+    pub taken: StackTaken,
+    /// The stack, from the stack pointer up.
+    pub memory: Bytes,
 }
 
 /// What the kernel side lost, shed or skipped since it was loaded.
@@ -95,8 +110,6 @@ pub enum Record {
     BrkSet(AddressSpaceChanged),
     /// Contents were given back.
     Discarded(AddressSpaceChanged),
-    /// A page was touched.
-    Faulted(Faulted),
     /// A mapping moved or changed its size.
     Remapped(Remapped),
 }
@@ -108,6 +121,8 @@ pub fn decode(batch: &RawBatch) -> (Reading, Option<DecodeError>) {
         Source::Tasks => with(Reading::Tasks, rows(bytes, "process row")),
         Source::Files => with(Reading::Files, rows(bytes, "descriptor row")),
         Source::Vmas => with(Reading::Vmas, rows(bytes, "mapping row")),
+        Source::Threads => with(Reading::Threads, rows(bytes, "thread row")),
+        Source::Stacks => with(Reading::Stacks, stacks(bytes)),
         Source::Sites => with(Reading::Sites, rows(bytes, "site")),
         Source::Records => with(Reading::Records, records(bytes)),
         Source::Counters => {
@@ -148,6 +163,35 @@ fn records(mut bytes: &[u8]) -> (Vec<Record>, Option<DecodeError>) {
     (records, None)
 }
 
+fn stacks(bytes: &Bytes) -> (Vec<CopiedStack>, Option<DecodeError>) {
+    let mut stacks = Vec::new();
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        match stack(bytes, &mut rest) {
+            Ok(stack) => stacks.push(stack),
+            Err(error) => return (stacks, Some(error)),
+        }
+    }
+    (stacks, None)
+}
+
+fn stack(batch: &Bytes, rest: &mut &[u8]) -> Result<CopiedStack, DecodeError> {
+    let taken: StackTaken = take(rest)?;
+    let size = taken.len as usize;
+    let Some((memory, after)) = rest.split_at_checked(size) else {
+        return Err(DecodeError::CutShort {
+            what: "stack",
+            size,
+            left: rest.len(),
+        });
+    };
+    *rest = after;
+    Ok(CopiedStack {
+        taken,
+        memory: batch.slice_ref(memory),
+    })
+}
+
 fn record(bytes: &mut &[u8]) -> Result<Record, DecodeError> {
     let mut peek = *bytes;
     let header: Header = take(&mut peek)?;
@@ -161,7 +205,6 @@ fn record(bytes: &mut &[u8]) -> Result<Record, DecodeError> {
         RecordKind::Unmapped => Record::Unmapped(take(bytes)?),
         RecordKind::BrkSet => Record::BrkSet(take(bytes)?),
         RecordKind::Discarded => Record::Discarded(take(bytes)?),
-        RecordKind::Faulted => Record::Faulted(take(bytes)?),
         RecordKind::Remapped => Record::Remapped(take(bytes)?),
     })
 }
@@ -181,7 +224,6 @@ fn take<T: AnyBitPattern>(bytes: &mut &[u8]) -> Result<T, DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proptest::prelude::{any, proptest};
 
     use super::*;
@@ -203,17 +245,17 @@ mod tests {
             },
             start_boottime_ns: 3,
         };
-        let faulted = Faulted {
+        let closed = FdClosed {
             header: Header {
-                kind: RecordKind::Faulted as u32,
+                kind: RecordKind::FdClosed as u32,
                 tgid: 8,
                 time_ns: 2,
             },
-            addr: 4096,
-            stack: -1,
-            reserved: 0,
+            birth_ns: 1,
+            sample: 4096,
+            fd: 3,
         };
-        let bytes = [bytemuck::bytes_of(&exited), bytemuck::bytes_of(&faulted)].concat();
+        let bytes = [bytemuck::bytes_of(&exited), bytemuck::bytes_of(&closed)].concat();
         let (Reading::Records(records), None) = decode(&batch(Source::Records, &bytes)) else {
             panic!("does not decode")
         };
@@ -226,12 +268,41 @@ mod tests {
         ));
         assert!(matches!(
             records[1],
-            Record::Faulted(Faulted {
-                addr: 4096,
-                stack: -1,
+            Record::FdClosed(FdClosed {
+                sample: 4096,
+                fd: 3,
                 ..
             })
         ));
+    }
+
+    #[test]
+    fn stacks_bring_their_memory() {
+        let taken = |len| StackTaken {
+            len,
+            sample: len,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        let bytes = [
+            bytemuck::bytes_of(&taken(3)),
+            b"abc",
+            bytemuck::bytes_of(&taken(5)),
+            b"de",
+        ]
+        .concat();
+        let (Reading::Stacks(stacks), error) = decode(&batch(Source::Stacks, &bytes)) else {
+            panic!("does not decode")
+        };
+        assert_eq!(stacks.len(), 1);
+        assert_eq!((&stacks[0].memory[..], stacks[0].taken.sample), (&b"abc"[..], 3));
+        assert_eq!(
+            error,
+            Some(DecodeError::CutShort {
+                what: "stack",
+                size: 5,
+                left: 2
+            })
+        );
     }
 
     #[test]
@@ -263,7 +334,8 @@ mod tests {
         #[test]
         fn any_bytes_get_an_answer(bytes: Vec<u8>, source in any::<u8>()) {
             let sources =
-                [Source::Tasks, Source::Files, Source::Vmas, Source::Sites, Source::Records, Source::Counters];
+                [Source::Tasks, Source::Files, Source::Vmas, Source::Threads, Source::Stacks, Source::Sites,
+                    Source::Records, Source::Counters];
             decode(&batch(sources[usize::from(source) % sources.len()], &bytes));
         }
     }

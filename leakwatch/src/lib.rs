@@ -26,6 +26,8 @@ pub mod model;
 pub mod present;
 
 #[cfg(feature = "kernel")]
+pub mod call_sites;
+#[cfg(feature = "kernel")]
 pub mod cli;
 #[cfg(feature = "kernel")]
 pub mod doctor;
@@ -35,3 +37,7 @@ mod own_use;
 pub mod run;
 #[cfg(feature = "kernel")]
 pub mod socket;
+#[cfg(feature = "kernel")]
+pub mod symbols;
+#[cfg(feature = "kernel")]
+pub mod unwind;

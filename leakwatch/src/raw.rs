@@ -26,6 +26,10 @@ pub enum Source {
     Files,
     /// [`leakwatch_common::levels::VmaRow`]s.
     Vmas,
+    /// [`leakwatch_common::levels::ThreadRow`]s of one process.
+    Threads,
+    /// [`leakwatch_common::stack::StackTaken`], each followed by its stack.
+    Stacks,
     /// Sites in use, see [`SiteReading`].
     Sites,
     /// Ring buffer records end to end, see [`leakwatch_common::record`].

@@ -1,6 +1,7 @@
 //! The wiring: the one file that knows all stages.
 
 use std::{
+    collections::BTreeSet,
     io,
     os::fd::OwnedFd,
     sync::Arc,
@@ -15,18 +16,20 @@ use tokio::{
 };
 
 use crate::{
-    aggregate::Host,
+    aggregate::{Host, Process},
     assemble::{self, Parts},
-    attribute::{Attribution, source::Procfs},
+    attribute::{Attribution, Facts as _, source::Procfs},
+    call_sites::CallSites,
     decode::decode,
     detect::growth::Growth,
     kernel::{Kernel, KernelError, LoadOptions},
     model::{
         health::{AgentHealth, FeedHealth, Health, LevelsHealth},
         interest::Interest,
-        snapshot::Snapshot,
+        snapshot::{Snapshot, State},
     },
     own_use,
+    raw::{Moment, RawBatch},
 };
 
 /// The newest snapshot, for whoever wants to see it; `None` before the first tick.
@@ -34,6 +37,10 @@ pub type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
 
 /// Users come and go: the user database is read again after so many ticks.
 const TICKS_PER_USER_READ: u64 = 60;
+/// Threads of a process that somebody looks at are read again after so many ticks.
+const TICKS_PER_THREAD_READ: u64 = 5;
+/// What is kept of programs that have ended is dropped after so many ticks.
+const TICKS_PER_SWEEP: u64 = 30;
 
 /// Kernel side and state of all stages.
 pub struct Sampler {
@@ -42,6 +49,8 @@ pub struct Sampler {
     growth: Growth,
     attribution: Attribution,
     facts: Procfs,
+    call_sites: CallSites,
+    fault_period_bytes: u64,
     host_name: String,
     ticks: u64,
     undecodable: u64,
@@ -59,6 +68,11 @@ impl Sampler {
             growth: Growth::default(),
             attribution: Attribution::default(),
             facts: Procfs::default(),
+            call_sites: CallSites::start().map_err(|source| KernelError::Io {
+                what: "clone of a thread for symbols",
+                source,
+            })?,
+            fault_period_bytes: options.fault_period * rustix::param::page_size() as u64,
             host_name,
             ticks: 0,
             undecodable: 0,
@@ -74,13 +88,9 @@ impl Sampler {
         let reading = self.kernel.read(interest)?;
         let moment = reading.moment;
         for batch in &reading.batches {
-            let (reading, error) = decode(batch);
-            if let Some(error) = error {
-                warn!("{:?} from the kernel: {error}", batch.source);
-                self.undecodable += 1;
-            }
-            self.host.apply(moment, reading);
+            self.apply(moment, batch);
         }
+        self.look_closely(moment, interest);
         self.growth.update(moment.monotonic_ns, self.host.processes());
         if self.ticks.is_multiple_of(TICKS_PER_USER_READ) {
             self.facts.forget_users();
@@ -88,7 +98,10 @@ impl Sampler {
         self.attribution
             .update(moment, self.host.processes(), &mut self.facts);
         let ended = self.host.ended_sites();
-        self.kernel.free_sites(&ended, &|| self.host.stacks());
+        self.kernel.free_sites(&ended);
+        if self.ticks.is_multiple_of(TICKS_PER_SWEEP) {
+            self.call_sites.sweep(&self.host);
+        }
         let health = self.health(started);
         let parts = Parts {
             moment,
@@ -97,9 +110,9 @@ impl Sampler {
             growth: &self.growth,
             attribution: &self.attribution,
             interest,
-            stack: &|id| self.kernel.stack(id),
+            fault_period_bytes: self.fault_period_bytes,
         };
-        let snapshot = assemble::snapshot(&parts, &mut self.facts, health);
+        let snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, health);
         self.ticks += 1;
         debug!(
             "tick {}: {} processes in {:?}",
@@ -108,6 +121,41 @@ impl Sampler {
             started.elapsed()
         );
         Ok(snapshot)
+    }
+
+    fn apply(&mut self, moment: Moment, batch: &RawBatch) {
+        let (reading, error) = decode(batch);
+        if let Some(error) = error {
+            warn!("{:?} from the kernel: {error}", batch.source);
+            self.undecodable += 1;
+        }
+        self.host.apply(moment, reading, &mut self.call_sites);
+    }
+
+    /// What costs something and is read only of processes that somebody looks at or that grow.
+    fn look_closely(&mut self, moment: Moment, interest: &Interest) {
+        self.facts.begin_tick();
+        let growing = |process: &&Process| self.growth.state(&process.id) == State::Growing;
+        let growing: BTreeSet<u32> = self
+            .host
+            .processes()
+            .filter(growing)
+            .map(|process| process.id.pid)
+            .collect();
+        self.kernel
+            .suspect(growing.iter().chain(&interest.fd_kinds_of).copied());
+        for &pid in &interest.fd_kinds_of {
+            let Some(process) = self.host.process(pid) else {
+                continue;
+            };
+            let due = process.waiting.is_none() || self.ticks.is_multiple_of(TICKS_PER_THREAD_READ);
+            let pages: Vec<u64> = process.first_touch.pages().collect();
+            let gone = self.facts.not_resident(pid, &pages);
+            self.host.not_resident(pid, &gone);
+            if due && let Some(batch) = self.kernel.threads(pid) {
+                self.apply(moment, &batch);
+            }
+        }
     }
 
     fn health(&mut self, tick_started: Instant) -> Health {
@@ -144,10 +192,12 @@ impl Sampler {
         interest: impl Fn() -> Interest,
         snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     ) -> Result<(), KernelError> {
-        let feed_fd = self.kernel.feed_fd()?;
-        // SAFETY: `AsyncFd` owns this descriptor, which nothing else knows, and always answers with the same number.
-        let feed = unsafe { AsyncFd::register_with_interest(feed_fd, Readiness::READABLE) }
-            .map_err(|error| feed_error(error.into()))?;
+        let [records, stacks] = self.kernel.feed_fds()?.map(|fd| {
+            // SAFETY: `AsyncFd` owns this descriptor, which nothing else knows, and always answers with the same number.
+            unsafe { AsyncFd::register_with_interest(fd, Readiness::READABLE) }
+                .map_err(|error| feed_error(error.into()))
+        });
+        let (records, stacks) = (records?, stacks?);
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !snapshots.is_closed() {
@@ -156,7 +206,8 @@ impl Sampler {
                     let snapshot = self.tick(&interest())?;
                     snapshots.send_replace(Some(Arc::new(snapshot)));
                 }
-                ready = feed.readable() => self.feed_is_filling(ready)?,
+                ready = records.readable() => self.feed_is_filling(ready)?,
+                ready = stacks.readable() => self.feed_is_filling(ready)?,
             }
         }
         Ok(())
@@ -168,7 +219,7 @@ impl Sampler {
         ready: io::Result<tokio::io::unix::AsyncFdReadyGuard<'_, OwnedFd>>,
     ) -> Result<(), KernelError> {
         let mut ready = ready.map_err(feed_error)?;
-        self.kernel.drain_feed();
+        self.kernel.drain_feeds();
         ready.clear_ready();
         Ok(())
     }

@@ -3,10 +3,11 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_probe_read_user, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use leakwatch_common::{
-    counter::{Budget, Counter},
+    counter::Counter,
     kind::Kind,
     record::{FdClosed, RecordKind},
-    site::{FDS_PER_PAGE, FdPageKey, FdSlot, OVERFLOW_SITE},
+    site::{CLOSE_PENDING, FDS_PER_PAGE, FdPageKey, FdSlot, OVERFLOW_SITE},
+    stack::NO_SAMPLE,
 };
 
 use crate::{
@@ -161,6 +162,7 @@ fn born(actor: &Actor<'_>, kind: Kind, fd: u32, previous: Previous) {
     let process = process::current(actor.tgid);
     let table = process.as_ref().map_or(actor.tgid, |process| process.fd_table);
     let site = actor.birth(process, kind, 0);
+    let sample = actor.sample(kind, u64::from(fd));
     let Some(slot) = slot(table, fd).or_else(|| new_slot(table, fd)) else {
         count(Counter::FdPagesFull);
         debug!(
@@ -171,48 +173,48 @@ fn born(actor: &Actor<'_>, kind: Kind, fd: u32, previous: Previous) {
     };
     let mut close_pending = 0;
     if slot.birth_ns != 0 {
-        site::death(slot.site, actor.now_ns.wrapping_sub(slot.birth_ns));
+        dead(actor, *slot, fd);
         if previous == Previous::ClosePending {
             count(Counter::LateCloses);
-            close_pending = 1;
+            close_pending = CLOSE_PENDING;
         }
     }
     *slot = FdSlot {
         birth_ns: actor.now_ns,
-        site,
-        close_pending,
+        site: site | close_pending,
+        sample,
     };
 }
 
 #[inline(always)]
 fn died(actor: &Actor<'_>, slot: &mut FdSlot, fd: u32) {
-    let FdSlot {
-        birth_ns,
-        site,
-        close_pending,
-    } = *slot;
-    if birth_ns == 0 {
+    let before = *slot;
+    if before.birth_ns == 0 {
         count(Counter::UnknownCloses);
         return;
     }
-    let lifetime_ns = actor.now_ns.wrapping_sub(birth_ns);
-    if close_pending != 0 && lifetime_ns < LATE_CLOSE_NS {
-        slot.close_pending = 0;
+    if before.site & CLOSE_PENDING != 0 && actor.now_ns.wrapping_sub(before.birth_ns) < LATE_CLOSE_NS {
+        slot.site = before.site & !CLOSE_PENDING;
         return;
     }
     slot.birth_ns = 0;
-    site::death(site, lifetime_ns);
-    let header = feed::header(RecordKind::FdClosed, actor.tgid, actor.now_ns);
-    feed::sample(
-        Budget::Samples,
-        actor.now_ns,
-        FdClosed {
-            header,
-            birth_ns,
-            site,
-            fd,
-        },
+    dead(actor, before, fd);
+}
+
+#[inline(always)]
+fn dead(actor: &Actor<'_>, slot: FdSlot, fd: u32) {
+    site::death(
+        slot.site & !CLOSE_PENDING,
+        actor.now_ns.wrapping_sub(slot.birth_ns),
     );
+    if slot.sample != NO_SAMPLE {
+        feed::send(FdClosed {
+            header: feed::header(RecordKind::FdClosed, actor.tgid, actor.now_ns),
+            birth_ns: slot.birth_ns,
+            sample: slot.sample,
+            fd,
+        });
+    }
 }
 
 /// The kind of a live descriptor, from the site it was born at.
@@ -224,7 +226,7 @@ fn kind_of(actor: &Actor<'_>, fd: u32) -> Kind {
             if slot.birth_ns == 0 {
                 OVERFLOW_SITE
             } else {
-                slot.site
+                slot.site & !CLOSE_PENDING
             }
         });
     if site == OVERFLOW_SITE {

@@ -3,10 +3,11 @@
 use aya_ebpf::{bindings::BPF_ANY, macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use leakwatch_common::{
-    counter::{Budget, Counter},
+    counter::Counter,
     kind::Kind,
     record::{ProcessExeced, ProcessExited, ProcessForked, RecordKind, ThreadEnded},
     site::Thread,
+    stack::NO_SAMPLE,
 };
 
 use crate::{
@@ -39,13 +40,19 @@ fn forked(ctx: &BtfTracePointContext, parent: Task, child: Task) -> Option<()> {
     let (tgid, child_tgid) = (parent.tgid()?, child.tgid()?);
     let now_ns = clock::now_ns();
     if tgid == child_tgid {
-        let site = Actor { ctx, tgid, now_ns }.birth(process::current(tgid), Kind::Thread, 0);
+        let actor = Actor {
+            ctx,
+            tgid,
+            sp: 0,
+            now_ns,
+        };
+        let tid = child.tid()?;
         let thread = Thread {
             birth_ns: now_ns,
-            site,
-            reserved: 0,
+            site: actor.birth(process::current(tgid), Kind::Thread, 0),
+            sample: actor.sample(Kind::Thread, u64::from(tid)),
         };
-        if THREADS.insert(child.tid()?, thread, u64::from(BPF_ANY)).is_err() {
+        if THREADS.insert(tid, thread, u64::from(BPF_ANY)).is_err() {
             count(Counter::ThreadsFull);
             debug!(ctx, "no room for a thread of process {}", tgid);
         }
@@ -131,15 +138,12 @@ fn thread_ended(tgid: u32, tid: u32, now_ns: u64) {
     };
     let _ = THREADS.remove(tid);
     site::death(thread.site, now_ns.wrapping_sub(thread.birth_ns));
-    let header = feed::header(RecordKind::ThreadEnded, tgid, now_ns);
-    feed::sample(
-        Budget::Samples,
-        now_ns,
-        ThreadEnded {
-            header,
+    if thread.sample != NO_SAMPLE {
+        feed::send(ThreadEnded {
+            header: feed::header(RecordKind::ThreadEnded, tgid, now_ns),
             birth_ns: thread.birth_ns,
-            site: thread.site,
+            sample: thread.sample,
             tid,
-        },
-    );
+        });
+    }
 }

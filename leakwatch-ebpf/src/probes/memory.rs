@@ -6,6 +6,7 @@ use leakwatch_common::{
     kind::Kind,
     record::{AddressSpaceChanged, RecordKind, Remapped},
     site::Process,
+    stack::NO_SAMPLE,
 };
 
 use crate::{feed, globals::setting, process, site::Actor as SiteActor};
@@ -26,12 +27,13 @@ const MADV_FREE: u64 = 8;
 pub(crate) fn mapped(actor: &Actor<'_>, args: [u64; 4], addr: u64) {
     let (len, flags) = (whole_pages(args[1]), args[3]);
     if flags & MAP_ANONYMOUS != 0 && flags & MAP_TYPE == MAP_PRIVATE {
-        let site = actor.birth(process::current(actor.tgid), Kind::Mapping, len);
-        changed(actor, RecordKind::Mapped, addr, len, site);
+        actor.birth(process::current(actor.tgid), Kind::Mapping, len);
+        let sample = actor.sample(Kind::Mapping, addr);
+        changed(actor, RecordKind::Mapped, addr, len, sample);
     } else if flags & MAP_FIXED != 0 {
         // Whatever anonymous memory was there is gone, without an munmap.
-        let site = actor.birth(process::current(actor.tgid), Kind::Unmapping, 0);
-        changed(actor, RecordKind::Unmapped, addr, len, site);
+        actor.birth(process::current(actor.tgid), Kind::Unmapping, 0);
+        changed(actor, RecordKind::Unmapped, addr, len, NO_SAMPLE);
     }
 }
 
@@ -39,8 +41,8 @@ pub(crate) fn mapped(actor: &Actor<'_>, args: [u64; 4], addr: u64) {
 #[inline(always)]
 pub(crate) fn unmapped(actor: &Actor<'_>, args: [u64; 4]) {
     let len = whole_pages(args[1]);
-    let site = actor.birth(process::current(actor.tgid), Kind::Unmapping, len);
-    changed(actor, RecordKind::Unmapped, args[0], len, site);
+    actor.birth(process::current(actor.tgid), Kind::Unmapping, len);
+    changed(actor, RecordKind::Unmapped, args[0], len, NO_SAMPLE);
 }
 
 /// `mremap(old_addr, old_len, new_len, flags)`
@@ -48,15 +50,18 @@ pub(crate) fn unmapped(actor: &Actor<'_>, args: [u64; 4]) {
 pub(crate) fn remapped(actor: &Actor<'_>, args: [u64; 4], new_addr: u64) {
     let (old_len, new_len) = (whole_pages(args[1]), whole_pages(args[2]));
     let process = process::current(actor.tgid);
-    let site = if args[3] & MREMAP_DONTUNMAP != 0 {
-        actor.birth(process, Kind::Mapping, new_len)
-    } else if new_len >= old_len {
-        actor.birth(process, Kind::Mapping, new_len - old_len)
-    } else {
-        actor.birth(process, Kind::Unmapping, old_len - new_len)
-    };
+    let mut sample = NO_SAMPLE;
     if args[3] & MREMAP_DONTUNMAP != 0 {
-        changed(actor, RecordKind::Mapped, new_addr, new_len, site);
+        actor.birth(process, Kind::Mapping, new_len);
+        sample = actor.sample(Kind::Mapping, new_addr);
+    } else if new_len >= old_len {
+        actor.birth(process, Kind::Mapping, new_len - old_len);
+        sample = actor.sample(Kind::Mapping, new_addr.wrapping_add(old_len));
+    } else {
+        actor.birth(process, Kind::Unmapping, old_len - new_len);
+    }
+    if args[3] & MREMAP_DONTUNMAP != 0 {
+        changed(actor, RecordKind::Mapped, new_addr, new_len, sample);
         return;
     }
     let header = feed::header(RecordKind::Remapped, actor.tgid, actor.now_ns);
@@ -69,7 +74,7 @@ pub(crate) fn remapped(actor: &Actor<'_>, args: [u64; 4], new_addr: u64) {
             old_len,
             new_addr,
             new_len,
-            site,
+            sample,
             reserved: 0,
         },
     );
@@ -86,12 +91,14 @@ pub(crate) fn brk(actor: &Actor<'_>, brk: u64) {
     if brk == before || before == 0 {
         return;
     }
-    let site = if brk > before {
-        actor.birth(Some(process), Kind::BrkGrow, brk - before)
+    let mut sample = NO_SAMPLE;
+    if brk > before {
+        actor.birth(Some(process), Kind::BrkGrow, brk - before);
+        sample = actor.sample(Kind::BrkGrow, before);
     } else {
-        actor.birth(Some(process), Kind::BrkShrink, before - brk)
-    };
-    changed(actor, RecordKind::BrkSet, brk, 0, site);
+        actor.birth(Some(process), Kind::BrkShrink, before - brk);
+    }
+    changed(actor, RecordKind::BrkSet, brk, 0, sample);
 }
 
 /// `madvise(addr, len, advice)`
@@ -99,13 +106,13 @@ pub(crate) fn brk(actor: &Actor<'_>, brk: u64) {
 pub(crate) fn advised(actor: &Actor<'_>, args: [u64; 4]) {
     if args[2] == MADV_DONTNEED || args[2] == MADV_FREE {
         let len = whole_pages(args[1]);
-        let site = actor.birth(process::current(actor.tgid), Kind::Discard, len);
-        changed(actor, RecordKind::Discarded, args[0], len, site);
+        actor.birth(process::current(actor.tgid), Kind::Discard, len);
+        changed(actor, RecordKind::Discarded, args[0], len, NO_SAMPLE);
     }
 }
 
 #[inline(always)]
-fn changed(actor: &Actor<'_>, kind: RecordKind, addr: u64, len: u64, site: u32) {
+fn changed(actor: &Actor<'_>, kind: RecordKind, addr: u64, len: u64, sample: u32) {
     let header = feed::header(kind, actor.tgid, actor.now_ns);
     feed::sample(
         Budget::Mappings,
@@ -114,7 +121,7 @@ fn changed(actor: &Actor<'_>, kind: RecordKind, addr: u64, len: u64, site: u32) 
             header,
             addr,
             len,
-            site,
+            sample,
             reserved: 0,
         },
     );

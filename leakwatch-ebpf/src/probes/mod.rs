@@ -8,4 +8,5 @@ pub(crate) mod lifecycle;
 pub(crate) mod memory;
 pub(crate) mod syscalls;
 pub(crate) mod tasks;
+pub(crate) mod threads;
 pub(crate) mod vmas;

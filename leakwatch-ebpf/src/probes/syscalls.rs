@@ -158,6 +158,7 @@ fn sys_exit(ctx: BtfTracePointContext) -> u32 {
     let actor = Actor {
         ctx: &ctx,
         tgid: ctx.tgid(),
+        sp: registers.sp(),
         now_ns: clock::now_ns(),
     };
     let args = registers.args();

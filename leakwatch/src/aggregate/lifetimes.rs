@@ -5,6 +5,8 @@
 #[derive(Clone, Debug)]
 pub struct Lifetimes {
     buckets: [u32; BUCKETS],
+    sum_ns: u64,
+    count: u64,
 }
 
 const BUCKETS: usize = 38;
@@ -13,6 +15,8 @@ impl Default for Lifetimes {
     fn default() -> Self {
         Self {
             buckets: [0; BUCKETS],
+            sum_ns: 0,
+            count: 0,
         }
     }
 }
@@ -20,9 +24,16 @@ impl Default for Lifetimes {
 impl Lifetimes {
     /// Adds one.
     pub fn add(&mut self, lifetime_ns: u64) {
+        self.sum_ns = self.sum_ns.saturating_add(lifetime_ns);
+        self.count += 1;
         let micros = (lifetime_ns / 1_000).max(1);
         let bucket = (micros.ilog2() as usize).min(BUCKETS - 1);
         self.buckets[bucket] = self.buckets[bucket].saturating_add(1);
+    }
+
+    /// Their mean, nanoseconds; `None` without samples.
+    pub fn mean_ns(&self) -> Option<u64> {
+        self.sum_ns.checked_div(self.count)
     }
 
     /// Upper bound of the lifetime that `share` (0 to 1) of the sampled ones do not exceed, nanoseconds; `None` without

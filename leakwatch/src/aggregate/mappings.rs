@@ -1,4 +1,4 @@
-//! Which anonymous mappings of one process are live, and which site took each.
+//! Which anonymous mappings of one process are live, and which sampled call took each.
 //!
 //! A kernel map cannot hold this: `munmap` may cut a hole into a mapping, or cover many, and a hash has no neighbours.
 //! See docs/design/0002-mappings-in-user-space.md.
@@ -13,7 +13,7 @@ const MAX_RANGES_PER_PROCESS: usize = 16_384;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range {
     len: u64,
-    site: u32,
+    sample: u32,
 }
 
 /// Live ranges, disjoint.
@@ -38,11 +38,11 @@ impl Mappings {
         self.ranges.clear();
     }
 
-    /// `site` mapped `len` bytes at `addr`, over whatever was there.
-    pub fn map(&mut self, addr: u64, len: u64, site: u32) {
+    /// The sampled call `sample`, or [`leakwatch_common::stack::NO_SAMPLE`], mapped `len` bytes at `addr`, over whatever was there.
+    pub fn map(&mut self, addr: u64, len: u64, sample: u32) {
         self.unmap(addr, len);
         if len > 0 && self.ranges.len() < MAX_RANGES_PER_PROCESS {
-            self.ranges.insert(addr, Range { len, site });
+            self.ranges.insert(addr, Range { len, sample });
         }
     }
 
@@ -51,8 +51,8 @@ impl Mappings {
         self.take(addr, len);
     }
 
-    /// The mapping `old` (address, bytes) is now at `new`; what it grew by was taken by `site`.
-    pub fn remap(&mut self, old: (u64, u64), new: (u64, u64), site: u32) {
+    /// The mapping `old` (address, bytes) is now at `new`; what it grew by was taken by `sample`.
+    pub fn remap(&mut self, old: (u64, u64), new: (u64, u64), sample: u32) {
         let moved = self.take(old.0, old.1);
         if moved.is_empty() {
             // Not one of ours: a file mapping, or one whose birth was not seen.
@@ -73,19 +73,25 @@ impl Mappings {
             }
         }
         if new.1 > old.1 {
-            self.map(new.0 + old.1, new.1 - old.1, site);
+            self.map(new.0 + old.1, new.1 - old.1, sample);
         }
     }
 
-    /// Live mappings and bytes by site.
-    pub fn by_site(&self) -> HashMap<u32, (u64, u64)> {
-        let mut sites: HashMap<u32, (u64, u64)> = HashMap::new();
+    /// Live mappings and their bytes.
+    pub fn total(&self) -> (u64, u64) {
+        let bytes = self.ranges.values().map(|range| range.len).sum();
+        (self.ranges.len() as u64, bytes)
+    }
+
+    /// Live mappings and bytes by sample.
+    pub fn by_sample(&self) -> HashMap<u32, (u64, u64)> {
+        let mut samples: HashMap<u32, (u64, u64)> = HashMap::new();
         for range in self.ranges.values() {
-            let (count, bytes) = sites.entry(range.site).or_default();
+            let (count, bytes) = samples.entry(range.sample).or_default();
             *count += 1;
             *bytes += range.len;
         }
-        sites
+        samples
     }
 
     /// Cuts `len` bytes at `addr` out and returns the pieces.
@@ -222,7 +228,7 @@ mod tests {
                     *expected.entry(*site).or_default() += 1;
                 }
                 let found: HashMap<u32, u64> =
-                    mappings.by_site().into_iter().map(|(site, (_, bytes))| (site, bytes)).collect();
+                    mappings.by_sample().into_iter().map(|(site, (_, bytes))| (site, bytes)).collect();
                 assert_eq!(found, expected);
             }
         }

@@ -6,6 +6,9 @@
 pub mod first_touch;
 pub mod lifetimes;
 pub mod mappings;
+mod process;
+pub mod sites;
+pub mod waiting;
 pub mod window;
 
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
@@ -13,44 +16,30 @@ use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 use leakwatch_common::{
     counter::{Budget, Counter},
     kind::Kind,
-    levels::{FileRow, TaskRow, VmaRow, flag},
+    levels::{FileRow, TaskRow, ThreadRow, VmaRow},
 };
 
-use self::{
-    first_touch::FirstTouch,
-    lifetimes::Lifetimes,
-    mappings::Mappings,
-    window::{Amounts, Window},
-};
+pub use self::process::Process;
+use self::{mappings::Mappings, sites::Birth, waiting::Waiting};
 use crate::{
-    decode::{Reading, Record, Totals},
-    model::identity::ProcessId,
+    decode::{CopiedStack, Reading, Record, Totals},
+    model::{identity::ProcessId, stack::StackId},
     raw::{Moment, SiteReading},
 };
 
 /// Open descriptors by kind, indexed by [`Kind`].
 pub type FdKinds = [u32; Kind::FD_COUNT];
 
-/// One live process.
-#[derive(Clone, Debug)]
-pub struct Process {
-    /// Who it is.
-    pub id: ProcessId,
-    /// Levels as last read.
-    pub row: TaskRow,
-    /// Levels of the last minute.
-    pub window: Window,
-    /// Descriptors by kind, of the last tick in which they were read.
-    pub fd_kinds: Option<FdKinds>,
-    /// Mapped anonymous memory, bytes; kept until the next walk over mappings.
-    pub mapped_anon_bytes: Option<u64>,
-    /// Page faults by stack.
-    pub first_touch: FirstTouch,
-    /// Anonymous mappings whose birth was seen.
-    pub mappings: Mappings,
-    /// The pass that saw it last.
-    pass: u64,
+/// Turns stacks into interned ones. That reads binaries, so it is given to this stage from outside.
+pub trait Unwind {
+    /// The stack of a birth.
+    fn copied(&mut self, stack: &CopiedStack) -> StackId;
+    /// The stack at which a thread of this program image waits.
+    fn waiting(&mut self, thread: &ThreadRow, process: ProcessId, exec_id: u32) -> StackId;
 }
+
+/// Pages of memory followed in all processes together; about 64 bytes each.
+const MAX_PAGES: usize = 100_000;
 
 /// Lives of processes seen in the feed, short ones that no tick saw included.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,21 +59,30 @@ pub struct Host {
     sites: Vec<SiteReading>,
     /// Sites of processes or images that are gone, by index; freed when they are still here at the next tick.
     ended_sites: HashMap<u32, u64>,
-    lifetimes: HashMap<u32, Lifetimes>,
     totals: Totals,
     lifecycle: Lifecycle,
+    /// Mappings and pages followed in all processes.
     ranges: usize,
+    pages: usize,
+    /// Births that got no stack of their own, because it was not their turn.
+    stacks_shed: u64,
     /// Passes over all processes so far.
     pass: u64,
 }
 
 impl Host {
     /// Takes one reading into account. Readings of one tick come in the order in which they were made.
-    pub fn apply(&mut self, moment: Moment, reading: Reading) {
+    pub fn apply(&mut self, moment: Moment, reading: Reading, unwind: &mut dyn Unwind) {
         match reading {
             Reading::Tasks(rows) => self.tasks(moment, rows),
             Reading::Files(rows) => self.files(&rows),
             Reading::Vmas(rows) => self.vmas(&rows),
+            Reading::Threads(rows) => self.threads(&rows, unwind),
+            Reading::Stacks(stacks) => {
+                for stack in &stacks {
+                    self.birth(moment, stack, unwind);
+                }
+            }
             Reading::Sites(sites) => self.sites = sites,
             Reading::Totals(totals) => self.totals(totals),
             Reading::Records(records) => {
@@ -105,9 +103,21 @@ impl Host {
         &self.sites
     }
 
-    /// Sampled lifetimes of what was given back at the site with this index.
-    pub fn lifetimes(&self, site: u32) -> Option<&Lifetimes> {
-        self.lifetimes.get(&site)
+    /// One live process.
+    pub fn process(&self, pid: u32) -> Option<&Process> {
+        self.processes.get(&pid)
+    }
+
+    /// Births whose stack was not taken because it was not their turn.
+    pub fn stacks_shed(&self) -> u64 {
+        self.stacks_shed
+    }
+
+    /// These pages of a process are not resident any more.
+    pub fn not_resident(&mut self, pid: u32, pages: &[u64]) {
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.first_touch.not_resident(pages);
+        }
     }
 
     /// What the kernel side lost, shed or skipped.
@@ -120,14 +130,18 @@ impl Host {
         self.lifecycle
     }
 
-    /// Stacks that a site or a page fault sample of a living process refers to.
-    pub fn stacks(&self) -> HashSet<i32> {
-        let sites = self.sites.iter().map(|site| site.counts.key.stack);
-        let samples = self
-            .processes
-            .values()
-            .flat_map(|process| process.first_touch.samples());
-        sites.chain(samples.map(|&(stack, _)| stack)).collect()
+    /// Stacks that something in a living process refers to.
+    pub fn stacks(&self) -> HashSet<StackId> {
+        let of = |process: &Process| {
+            let sites = process.sites.iter().map(|(_, stack, _)| stack);
+            let touches = process.first_touch.samples().map(|(stack, ..)| stack);
+            let waiting = process.waiting.iter().flat_map(Waiting::stacks);
+            sites
+                .chain(touches)
+                .chain(waiting.map(|(stack, _)| stack))
+                .collect::<Vec<_>>()
+        };
+        self.processes.values().flat_map(of).collect()
     }
 
     /// Indices of sites that can be freed: their process or its program image was gone at this tick and at the one before.
@@ -141,10 +155,7 @@ impl Host {
         let twice = ended
             .iter()
             .filter(|(index, created)| self.ended_sites.get(index) == Some(created));
-        let freed: Vec<u32> = twice.map(|(&index, _)| index).collect();
-        for index in &freed {
-            self.lifetimes.remove(index);
-        }
+        let freed = twice.map(|(&index, _)| index).collect();
         self.ended_sites = ended;
         freed
     }
@@ -182,6 +193,52 @@ impl Host {
             .values()
             .map(|process| process.mappings.len())
             .sum();
+        self.pages = self
+            .processes
+            .values()
+            .map(|process| process.first_touch.pages().len())
+            .sum();
+    }
+
+    fn birth(&mut self, moment: Moment, stack: &CopiedStack, unwind: &mut dyn Unwind) {
+        let taken = &stack.taken;
+        self.stacks_shed += u64::from(taken.weight.saturating_sub(1));
+        let (Some(process), Ok(kind)) = (self.processes.get_mut(&taken.tgid), Kind::try_from(taken.kind))
+        else {
+            return;
+        };
+        if !process.is_image(taken.start_boottime_ns, taken.exec_id) {
+            return;
+        }
+        let id = unwind.copied(stack);
+        let (weight, now_ns) = (u64::from(taken.weight), moment.monotonic_ns);
+        if kind == Kind::FirstTouch {
+            process.first_touch.touched(taken.item, id, weight, now_ns);
+            self.pages += 1;
+            if self.pages > MAX_PAGES {
+                process.first_touch.thin();
+            }
+            return;
+        }
+        process.sites.born(Birth {
+            sample: taken.sample,
+            kind,
+            stack: id,
+            weight,
+            item: taken.item,
+            now_ns,
+        });
+    }
+
+    fn threads(&mut self, rows: &[ThreadRow], unwind: &mut dyn Unwind) {
+        let Some(process) = rows.first().and_then(|row| self.processes.get_mut(&row.tgid)) else {
+            return;
+        };
+        let mut waiting = Waiting::default();
+        for row in rows {
+            waiting.add(unwind.waiting(row, process.id, process.row.exec_id), row.tid);
+        }
+        process.waiting = Some(waiting);
     }
 
     fn files(&mut self, rows: &[FileRow]) {
@@ -220,7 +277,8 @@ impl Host {
     }
 
     fn totals(&mut self, totals: Totals) {
-        let lost = |totals: &Totals| totals.shed(Budget::Mappings) + totals.counter(Counter::FeedDropped);
+        let dropped = |totals: &Totals| totals.counter(Counter::FeedDropped);
+        let lost = |totals: &Totals| totals.shed(Budget::Mappings) + dropped(totals);
         // With a record missing no ledger of mappings can be trusted; the level stays right.
         if lost(&totals) > lost(&self.totals) {
             for process in self.processes.values_mut() {
@@ -228,51 +286,79 @@ impl Host {
             }
             self.ranges = 0;
         }
+        // Nor can what lives of the samples, when a death may be missing.
+        if dropped(&totals) > dropped(&self.totals) {
+            for process in self.processes.values_mut() {
+                process.sites.forget_live();
+            }
+        }
         self.totals = totals;
     }
 
     fn record(&mut self, record: Record) {
         match record {
             Record::ProcessForked(_) => self.lifecycle.forked += 1,
-            Record::ProcessExeced(execed) => {
-                self.lifecycle.execed += 1;
-                if let Some(process) = self.processes.get_mut(&execed.header.tgid) {
-                    process.mappings.forget();
-                    process.first_touch = FirstTouch::default();
-                }
-            }
+            Record::ProcessExeced(_) => self.lifecycle.execed += 1,
             Record::ProcessExited(_) => self.lifecycle.exited += 1,
             Record::ThreadEnded(ended) => {
-                self.lifetime(ended.site, ended.header.time_ns.saturating_sub(ended.birth_ns));
+                let lifetime_ns = ended.header.time_ns.saturating_sub(ended.birth_ns);
+                self.died(ended.header.tgid, ended.sample, lifetime_ns);
             }
             Record::FdClosed(closed) => {
-                self.lifetime(closed.site, closed.header.time_ns.saturating_sub(closed.birth_ns));
+                let lifetime_ns = closed.header.time_ns.saturating_sub(closed.birth_ns);
+                self.died(closed.header.tgid, closed.sample, lifetime_ns);
             }
-            Record::Faulted(faulted) => {
-                if let Some(process) = self.processes.get_mut(&faulted.header.tgid) {
-                    process.first_touch.add(faulted.stack);
-                }
+            Record::Mapped(change) => {
+                self.given_back(change.header.tgid, change.addr, change.len);
+                self.took(change.header.tgid, change.sample, change.len);
+                self.mappings(change.header.tgid, |mappings| {
+                    mappings.map(change.addr, change.len, change.sample);
+                });
             }
-            Record::Mapped(change) => self.mappings(change.header.tgid, |mappings| {
-                mappings.map(change.addr, change.len, change.site);
-            }),
-            Record::Unmapped(change) => self.mappings(change.header.tgid, |mappings| {
-                mappings.unmap(change.addr, change.len);
-            }),
+            Record::Unmapped(change) => {
+                self.given_back(change.header.tgid, change.addr, change.len);
+                self.mappings(change.header.tgid, |mappings| {
+                    mappings.unmap(change.addr, change.len);
+                });
+            }
             Record::Remapped(change) => self.mappings(change.header.tgid, |mappings| {
                 mappings.remap(
                     (change.old_addr, change.old_len),
                     (change.new_addr, change.new_len),
-                    change.site,
+                    change.sample,
                 );
             }),
-            // Neither changes which ranges are mapped by `mmap`.
-            Record::BrkSet(_) | Record::Discarded(_) => {}
+            Record::Discarded(change) => self.given_back(change.header.tgid, change.addr, change.len),
+            Record::BrkSet(change) => {
+                if let Some(process) = self.processes.get_mut(&change.header.tgid) {
+                    let before = std::mem::replace(&mut process.brk, change.addr);
+                    process
+                        .first_touch
+                        .given_back(change.addr, before.saturating_sub(change.addr));
+                    process
+                        .sites
+                        .took(change.sample, change.addr.saturating_sub(before));
+                }
+            }
         }
     }
 
-    fn lifetime(&mut self, site: u32, lifetime_ns: u64) {
-        self.lifetimes.entry(site).or_default().add(lifetime_ns);
+    fn took(&mut self, tgid: u32, sample: u32, bytes: u64) {
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.sites.took(sample, bytes);
+        }
+    }
+
+    fn died(&mut self, tgid: u32, sample: u32, lifetime_ns: u64) {
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.sites.died(sample, lifetime_ns);
+        }
+    }
+
+    fn given_back(&mut self, tgid: u32, addr: u64, len: u64) {
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.first_touch.given_back(addr, len);
+        }
     }
 
     fn mappings(&mut self, tgid: u32, change: impl FnOnce(&mut Mappings)) {
@@ -307,40 +393,5 @@ impl Once {
                 true
             }
         }
-    }
-}
-
-impl Process {
-    fn new(id: ProcessId, row: TaskRow) -> Self {
-        Self {
-            id,
-            row,
-            window: Window::default(),
-            fd_kinds: None,
-            mapped_anon_bytes: None,
-            first_touch: FirstTouch::default(),
-            mappings: Mappings::default(),
-            pass: 0,
-        }
-    }
-
-    fn update(&mut self, moment: Moment, row: TaskRow) {
-        self.row = row;
-        self.fd_kinds = None;
-        self.window.push(moment.monotonic_ns, self.amounts());
-    }
-
-    /// Its levels, as far as their past is kept.
-    pub fn amounts(&self) -> Amounts {
-        Amounts {
-            memory: self.row.rss_anon_bytes + self.row.swap_bytes,
-            fds: u64::from(self.row.fds),
-            threads: u64::from(self.row.threads),
-        }
-    }
-
-    /// Whether it has exited and waits to be reaped.
-    pub fn is_zombie(&self) -> bool {
-        self.row.flags & flag::ZOMBIE != 0
     }
 }

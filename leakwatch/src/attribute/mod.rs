@@ -4,7 +4,10 @@
 //! changes its cgroup, and once more when it is a few seconds old, because a runtime maps its library only while it starts.
 //! They come through [`Facts`], so that this stage runs on recorded facts as well.
 
+pub mod blame;
 pub mod container;
+mod examples;
+mod pagemap;
 pub mod runtime;
 pub mod sanitize;
 pub mod source;
@@ -36,6 +39,11 @@ pub trait Facts {
     fn process(&mut self, pid: u32) -> ProcessFacts;
     /// Name of a user, or the digits of its id.
     fn user(&mut self, uid: u32) -> String;
+    /// What one thing of a kind is, that a process holds: a path, a peer, a thread's name. `None` when it is gone, or when
+    /// there is nothing to say.
+    fn item(&mut self, pid: u32, kind: &str, item: u64) -> Option<String>;
+    /// Those of these pages of a process, by address, that hold no anonymous memory any more.
+    fn not_resident(&mut self, pid: u32, pages: &[u64]) -> Vec<u64>;
 }
 
 /// Facts of the processes that are alive.

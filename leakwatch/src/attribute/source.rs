@@ -11,6 +11,8 @@ use object::{Object as _, read::elf::ElfFile64};
 
 use super::{
     Facts, ProcessFacts, container,
+    examples::{self, Sockets},
+    pagemap,
     runtime::{self, Evidence},
     sanitize, users,
 };
@@ -26,6 +28,8 @@ pub struct Procfs {
     users: Option<HashMap<u32, String>>,
     /// By device and inode.
     go_executables: HashMap<(u64, u64), bool>,
+    /// Of the process that was last asked about, in this tick.
+    sockets: Option<(u32, Sockets)>,
 }
 
 impl Facts for Procfs {
@@ -59,9 +63,32 @@ impl Facts for Procfs {
             .get_or_insert_with(|| users::parse(&fs::read_to_string("/etc/passwd").unwrap_or_default()));
         users.get(&uid).cloned().unwrap_or_else(|| uid.to_string())
     }
+
+    fn item(&mut self, pid: u32, kind: &str, item: u64) -> Option<String> {
+        match kind {
+            "thread" | "waiting_thread" => examples::thread(pid, item),
+            "mapping" | "brk_grow" | "first_touch" => None,
+            _ => {
+                if self.sockets.as_ref().is_none_or(|(of, _)| *of != pid) {
+                    self.sockets = Some((pid, Sockets::read(pid)));
+                }
+                let (_, sockets) = self.sockets.as_ref()?;
+                examples::descriptor(pid, item, sockets)
+            }
+        }
+    }
+
+    fn not_resident(&mut self, pid: u32, pages: &[u64]) -> Vec<u64> {
+        pagemap::not_resident(pid, pages)
+    }
 }
 
 impl Procfs {
+    /// A tick begins: what changes from one to the next is read again.
+    pub fn begin_tick(&mut self) {
+        self.sockets = None;
+    }
+
     /// Reads the user database again when it is next asked for.
     pub fn forget_users(&mut self) {
         self.users = None;

@@ -55,10 +55,10 @@ pub struct ProbeArgs {
     #[arg(env = "LEAKWATCH_STACKS_PER_SECOND")]
     pub stacks_per_second: u32,
 
-    /// Records that may be shed, sent per CPU and second
-    #[arg(long, value_name = "N", default_value_t = LoadOptions::default().samples_per_second)]
-    #[arg(env = "LEAKWATCH_SAMPLES_PER_SECOND")]
-    pub samples_per_second: u32,
+    /// Changes of address spaces sent per CPU and second
+    #[arg(long, value_name = "N", default_value_t = LoadOptions::default().changes_per_second)]
+    #[arg(env = "LEAKWATCH_CHANGES_PER_SECOND")]
+    pub changes_per_second: u32,
 }
 
 impl From<ProbeArgs> for LoadOptions {
@@ -67,7 +67,7 @@ impl From<ProbeArgs> for LoadOptions {
         Self {
             ring_bytes: args.ring_bytes.max(page).next_power_of_two(),
             stacks_per_second: args.stacks_per_second,
-            samples_per_second: args.samples_per_second,
+            changes_per_second: args.changes_per_second,
             ..Self::default()
         }
     }

@@ -55,6 +55,14 @@ pub const PROBES: &[Probe] = &[
         required: true,
     },
     Probe {
+        program: "threads",
+        hook: Hook::Iterator("task"),
+        min_kernel: (5, 8),
+        shows: "where threads wait that were started before leakwatch",
+        fallback: None,
+        required: false,
+    },
+    Probe {
         program: "files",
         hook: Hook::Iterator("task_file"),
         min_kernel: (5, 8),

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::{Ebpf, programs::Iter};
+use aya::{Ebpf, maps::Array, programs::Iter};
 use bytes::Bytes;
 use leakwatch_common::levels::{TaskRow, VmaRow, flag};
 use log::warn;
@@ -84,6 +84,21 @@ impl Iterators {
         })
     }
 
+    /// Where the threads of one process wait; `None` when that failed.
+    pub(super) fn threads(ebpf: &mut Ebpf, tgid: u32) -> Option<RawBatch> {
+        let mut bytes = Vec::new();
+        match want_threads_of(ebpf, tgid).and_then(|()| read(ebpf, "threads", &mut bytes)) {
+            Ok(()) => Some(RawBatch {
+                source: Source::Threads,
+                bytes: Bytes::from(bytes),
+            }),
+            Err(error) => {
+                warn!("threads of process {tgid} could not be read: {error}");
+                None
+            }
+        }
+    }
+
     /// Every open descriptor; `None` when that failed, which shows as unknown kinds.
     pub(super) fn files(ebpf: &mut Ebpf) -> Option<RawBatch> {
         let mut bytes = Vec::new();
@@ -125,6 +140,15 @@ impl Iterators {
             bytes: Bytes::from(bytes),
         })
     }
+}
+
+fn want_threads_of(ebpf: &mut Ebpf, tgid: u32) -> io::Result<()> {
+    let map = ebpf
+        .map_mut("THREADS_OF")
+        .ok_or_else(|| io::Error::other("no map THREADS_OF"))?;
+    Array::<_, u32>::try_from(map)
+        .and_then(|mut wanted| wanted.set(0, tgid, 0))
+        .map_err(io::Error::other)
 }
 
 fn read(ebpf: &mut Ebpf, program: &'static str, into: &mut Vec<u8>) -> io::Result<()> {

@@ -31,8 +31,8 @@ pub struct LoadOptions {
     pub ring_bytes: u32,
     /// Stacks taken per CPU and second.
     pub stacks_per_second: u32,
-    /// Records that may be shed, per CPU and second.
-    pub samples_per_second: u32,
+    /// Changes of address spaces sent per CPU and second.
+    pub changes_per_second: u32,
     /// One page fault of so many is sampled.
     pub fault_period: u64,
 }
@@ -42,8 +42,9 @@ impl Default for LoadOptions {
     fn default() -> Self {
         Self {
             ring_bytes: 1 << 20,
-            stacks_per_second: 100,
-            samples_per_second: 2_000,
+            // What the agent may unwind in a second is one host's, however many processors it has.
+            stacks_per_second: (400 / possible_cpus()).clamp(5, 100),
+            changes_per_second: 2_000,
             fault_period: 256,
         }
     }
@@ -63,13 +64,16 @@ pub(super) fn prepare(options: &LoadOptions) -> Result<Prepared, KernelError> {
     let btf = Btf::from_sys_fs()?;
     let settings = Settings {
         stacks_per_second: options.stacks_per_second,
-        samples_per_second: options.samples_per_second,
+        class_interval_ns: share_of_a_second(options.stacks_per_second, CLASS_SHARE),
+        suspect_interval_ns: share_of_a_second(options.stacks_per_second, SUSPECT_SHARE),
+        changes_per_second: options.changes_per_second,
         ring_bytes: options.ring_bytes,
-        possible_cpus: nr_cpus().map_or(1, |cpus| u32::try_from(cpus).unwrap_or(u32::MAX)),
+        stack_ring_bytes: STACK_RING_BYTES,
+        has_task_pt_regs: u32::from(has_task_pt_regs()),
+        possible_cpus: possible_cpus(),
         agent_tgid: std::process::id(),
         page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
         jiffy_ns: jiffy_ns(),
-        reserved: 0,
     };
     let mut ebpf = create_maps(options, &btf, &offsets, &settings)?;
     if log::log_enabled!(log::Level::Debug) {
@@ -116,6 +120,34 @@ pub fn probe_each(options: &LoadOptions) -> Result<Vec<ProbeHealth>, KernelError
     prepare(options).map(|mut prepared| prepared.attach_each(options))
 }
 
+/// Size of the ring buffer for stacks, bytes: a second of them at an average depth.
+const STACK_RING_BYTES: u32 = 2 << 20;
+
+/// Of the stacks of a CPU, what one class of births may have, and what it may have in a process of which more is wanted; in
+/// hundredths.
+const CLASS_SHARE: u64 = 25;
+const SUSPECT_SHARE: u64 = 75;
+
+/// Time between two of so many hundredths of `per_second`, nanoseconds.
+fn share_of_a_second(per_second: u32, hundredths: u64) -> u32 {
+    let interval = 100_000_000_000 / (u64::from(per_second.max(1)) * hundredths);
+    u32::try_from(interval).unwrap_or(u32::MAX)
+}
+
+fn possible_cpus() -> u32 {
+    nr_cpus().map_or(1, |cpus| u32::try_from(cpus).unwrap_or(u32::MAX))
+}
+
+/// `bpf_task_pt_regs` came with 5.15.
+fn has_task_pt_regs() -> bool {
+    let release = rustix::system::uname();
+    let release = release.release().to_string_lossy();
+    let mut numbers = release
+        .split(|separator: char| !separator.is_ascii_digit())
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(5), Some(15))
+}
+
 /// The resolution of the coarse clocks is the time between two timer interrupts (`KTIME_LOW_RES`, kernel/time).
 fn jiffy_ns() -> u32 {
     let resolution = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
@@ -140,6 +172,8 @@ fn create_maps(
         .override_global("SETTINGS", global(settings), true)
         .override_global(aya_log::LEVEL, &log_level, false)
         .map_max_entries("FEED", options.ring_bytes)
+        .map_max_entries("STACK_FEED", STACK_RING_BYTES)
+        .map_max_entries("STACK_BUFFERS", settings.possible_cpus)
         .load(OBJECT)
         .map_err(KernelError::Load)
 }

@@ -11,10 +11,10 @@ mod iterators;
 mod load;
 mod offsets;
 mod site_table;
-mod stacks;
 mod statistics;
+mod suspects;
 
-use std::{collections::HashSet, os::fd::OwnedFd};
+use std::os::fd::OwnedFd;
 
 use aya::Ebpf;
 
@@ -22,19 +22,22 @@ pub use self::{
     error::{BTF_PATH, KernelError},
     load::{LoadOptions, probe_each},
 };
-use self::{feed::Feed, iterators::Iterators, site_table::SiteTable, stacks::Stacks, statistics::Statistics};
+use self::{
+    feed::Feed, iterators::Iterators, site_table::SiteTable, statistics::Statistics, suspects::Suspects,
+};
 use crate::{
     model::{health::ProbeHealth, interest::Interest},
-    raw::{Moment, RawBatch},
+    raw::{Moment, RawBatch, Source},
 };
 
 /// Loaded and attached probes. Dropping it detaches everything.
 pub struct Kernel {
     probes: Vec<ProbeHealth>,
     feed: Feed,
+    stacks: Feed,
+    suspects: Suspects,
     iterators: Iterators,
     sites: SiteTable,
-    stacks: Stacks,
     statistics: Statistics,
     // Last: the programs stay loaded as long as this lives.
     ebpf: Ebpf,
@@ -61,9 +64,10 @@ impl Kernel {
         let probes = prepared.attach(options)?;
         let mut ebpf = prepared.ebpf;
         Ok(Self {
-            feed: Feed::open(&mut ebpf)?,
+            feed: Feed::open(&mut ebpf, "FEED", Source::Records)?,
+            stacks: Feed::open(&mut ebpf, "STACK_FEED", Source::Stacks)?,
+            suspects: Suspects::open(&mut ebpf)?,
             sites,
-            stacks: Stacks::open(&mut ebpf)?,
             statistics: Statistics::open(&mut ebpf)?,
             iterators: Iterators::new(&probes),
             probes,
@@ -76,23 +80,36 @@ impl Kernel {
         &self.probes
     }
 
-    /// A descriptor that becomes readable when the feed fills up between two ticks; then call [`Kernel::drain_feed`].
+    /// Descriptors that become readable when a ring buffer fills up between two ticks; then call [`Kernel::drain_feeds`].
     ///
     /// # Errors
     /// When no descriptor is left.
-    pub fn feed_fd(&self) -> Result<OwnedFd, KernelError> {
-        self.feed
-            .fd()
-            .try_clone_to_owned()
-            .map_err(|source| KernelError::Io {
-                what: "dup of the ring buffer's descriptor",
+    pub fn feed_fds(&self) -> Result<[OwnedFd; 2], KernelError> {
+        let copy = |feed: &Feed| {
+            feed.fd().try_clone_to_owned().map_err(|source| KernelError::Io {
+                what: "dup of a ring buffer's descriptor",
                 source,
             })
+        };
+        Ok([copy(&self.feed)?, copy(&self.stacks)?])
     }
 
-    /// Takes over what waits in the ring buffer. Returns how many bytes.
-    pub fn drain_feed(&mut self) -> usize {
-        self.feed.drain()
+    /// Takes over what waits in the ring buffers.
+    ///
+    /// Deaths first: whatever died, its birth is then among the stacks that are read.
+    pub fn drain_feeds(&mut self) {
+        self.feed.drain();
+        self.stacks.drain();
+    }
+
+    /// Takes more stacks in these processes.
+    pub fn suspect(&mut self, tgids: impl Iterator<Item = u32>) {
+        self.suspects.set(tgids);
+    }
+
+    /// Where the threads of a process wait; `None` when that could not be read.
+    pub fn threads(&mut self, tgid: u32) -> Option<RawBatch> {
+        Iterators::threads(&mut self.ebpf, tgid)
     }
 
     /// Reads the levels, and whatever else is due.
@@ -100,7 +117,7 @@ impl Kernel {
     /// # Errors
     /// When the levels could not be read; the rest degrades visibly instead.
     pub fn read(&mut self, interest: &Interest) -> Result<Reading, KernelError> {
-        self.feed.drain();
+        self.drain_feeds();
         let mut batches = Vec::new();
         // Births are counted before the levels are read, so that a descriptor opened in between is unattributed for one
         // tick instead of being attributed before it is held.
@@ -112,20 +129,14 @@ impl Kernel {
         }
         batches.extend(self.iterators.vmas(&mut self.ebpf, !interest.is_empty()));
         batches.push(self.statistics.counters()?);
+        batches.extend(self.stacks.take());
         batches.extend(self.feed.take());
         Ok(Reading { moment, batches })
     }
 
-    /// Return addresses of a stack, innermost first; empty when it is gone.
-    pub fn stack(&self, id: i32) -> Vec<u64> {
-        self.stacks.addresses(id)
-    }
-
-    /// Frees the sites at these indices, whose processes or program images have ended, and the stacks that nothing refers to
-    /// any more.
-    pub fn free_sites(&mut self, ended: &[u32], stacks_in_use: &dyn Fn() -> HashSet<i32>) {
+    /// Frees the sites at these indices, whose processes or program images have ended.
+    pub fn free_sites(&mut self, ended: &[u32]) {
         self.sites.free(ended);
-        self.stacks.sweep(stacks_in_use);
     }
 
     /// Updates run counts and map sizes.

@@ -32,6 +32,8 @@ pub(super) fn look_up(types: &KernelTypes<'_>) -> Result<Offsets, BtfError> {
         task_self_exec_id: at("task_struct", "self_exec_id")?,
         task_comm: at("task_struct", "comm")?,
         task_mm: at("task_struct", "mm")?,
+        task_state: at("task_struct", "__state").or_else(|_| at("task_struct", "state"))?,
+        task_stack: at("task_struct", "stack")?,
         task_files: at("task_struct", "files")?,
         task_signal: at("task_struct", "signal")?,
         task_cred: at("task_struct", "cred")?,

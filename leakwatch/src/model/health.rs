@@ -75,6 +75,8 @@ pub struct FeedHealth {
     pub stacks_taken: u64,
     /// Births whose stack was not taken because the budget was spent.
     pub stacks_shed: u64,
+    /// Stacks that were lost because their ring buffer was full.
+    pub stacks_dropped: u64,
     /// Stacks that could not be taken.
     pub stacks_failed: u64,
     /// 32-bit system calls, which are not decoded.

@@ -20,6 +20,11 @@ impl Interest {
         self.fd_kinds_of_all || self.fd_kinds_of.contains(&pid)
     }
 
+    /// Whether `pid` is wanted by name, and not as one of all.
+    pub fn names(&self, pid: u32) -> bool {
+        self.fd_kinds_of.contains(&pid)
+    }
+
     /// Whether anything is wanted at all.
     pub fn is_empty(&self) -> bool {
         !self.fd_kinds_of_all && self.fd_kinds_of.is_empty()

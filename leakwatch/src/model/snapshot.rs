@@ -82,6 +82,8 @@ pub struct ProcessRow {
 
 /// How many sites a [`ProcessRow`] carries at most.
 pub const SITES_PER_ROW: usize = 128;
+/// The same when every process of the host is asked for.
+pub const SITES_PER_ROW_OF_MANY: usize = 16;
 
 /// Median slope over the last minute; `None` until there are two readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

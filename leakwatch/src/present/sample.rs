@@ -284,6 +284,7 @@ fn healthy() -> Health {
             undecodable: 0,
             stacks_taken: 900,
             stacks_shed: 10,
+            stacks_dropped: 2,
             stacks_failed: 1,
             compat_skipped: 2,
             read_faults: 3,

@@ -44,6 +44,10 @@ pub(super) const MODULES: &[Module] = &[
     // `top` saves what it shows as a report.
     effects("present::top", &["model", "present", "present::report"]),
     effects("present::metrics", &["model", "present", "present::profile"]),
+    effects(
+        "call_sites",
+        &["model", "aggregate", "assemble", "decode", "unwind", "symbols"],
+    ),
     effects("config", &[]),
     effects("own_use", &[]),
     effects("run", EVERYTHING),

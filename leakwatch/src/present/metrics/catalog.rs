@@ -314,6 +314,12 @@ pub(super) const CATALOG: &[Metric] = &[
         "Stacks not taken because the budget was spent; normal under load.",
     ),
     counter(
+        "leakwatch_stacks_dropped_total",
+        "",
+        |a| Some(a.feed().stacks_dropped as f64),
+        "Stacks lost because their ring buffer was full.",
+    ),
+    counter(
         "leakwatch_stacks_failed_total",
         "",
         |a| Some(a.feed().stacks_failed as f64),

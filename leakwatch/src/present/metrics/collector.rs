@@ -287,6 +287,7 @@ mod tests {
                 undecodable: 4,
                 stacks_taken: 5,
                 stacks_shed: 6,
+                stacks_dropped: 17,
                 stacks_failed: 7,
                 compat_skipped: 8,
                 read_faults: 9,

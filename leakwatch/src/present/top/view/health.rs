@@ -91,6 +91,7 @@ fn feed(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
         &[
             ("stacks", feed.stacks_taken),
             ("shed", feed.stacks_shed),
+            ("dropped", feed.stacks_dropped),
             ("failed", feed.stacks_failed),
         ],
         &[

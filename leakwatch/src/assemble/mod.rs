@@ -1,5 +1,7 @@
 //! Puts one tick together: host state, verdicts and facts into the immutable [`Snapshot`].
 
+mod sites;
+
 use std::collections::{BTreeMap, HashMap};
 
 use leakwatch_common::{
@@ -16,12 +18,17 @@ use crate::{
     model::{
         health::{FeedHealth, Health, LifecycleHealth},
         interest::Interest,
-        snapshot::{
-            Growth, ProcessRow, SCHEMA_VERSION, SITES_PER_ROW, SiteRow, Snapshot, State, Unattributed,
-        },
+        snapshot::{FrameRow, Growth, ProcessRow, SCHEMA_VERSION, Snapshot, State, Unattributed},
+        stack::StackId,
     },
     raw::{Moment, SiteReading},
 };
+
+/// Gives stacks their names. Names are looked up beside the flow, so a frame may get its own a few ticks later.
+pub trait Names {
+    /// Frames of a stack, innermost first, and why they are not all.
+    fn frames(&mut self, stack: StackId) -> (Vec<FrameRow>, Option<String>);
+}
 
 /// What a snapshot is made of.
 pub struct Parts<'a> {
@@ -37,20 +44,20 @@ pub struct Parts<'a> {
     pub attribution: &'a Attribution,
     /// What somebody looks at.
     pub interest: &'a Interest,
-    /// Return addresses of a stack.
-    pub stack: &'a dyn Fn(i32) -> Vec<u64>,
+    /// Memory that one page fault sample stands for, bytes.
+    pub fault_period_bytes: u64,
 }
 
 /// The snapshot of one tick. `health` holds what the kernel side and the agent know about themselves; what follows from the
 /// readings is filled in here.
-pub fn snapshot(parts: &Parts<'_>, facts: &mut dyn Facts, health: Health) -> Snapshot {
+pub fn snapshot(parts: &Parts<'_>, facts: &mut dyn Facts, names: &mut dyn Names, health: Health) -> Snapshot {
     let mut sites: HashMap<u32, Vec<&SiteReading>> = HashMap::new();
     for site in parts.host.sites() {
         sites.entry(site.counts.key.tgid).or_default().push(site);
     }
     let processes = parts.host.processes().map(|process| {
         let sites = sites.get(&process.id.pid).map_or(&[][..], Vec::as_slice);
-        row(parts, facts, process, sites)
+        row(parts, facts, names, process, sites)
     });
     Snapshot {
         processes: processes.collect(),
@@ -63,7 +70,13 @@ pub fn snapshot(parts: &Parts<'_>, facts: &mut dyn Facts, health: Health) -> Sna
     }
 }
 
-fn row(parts: &Parts<'_>, facts: &mut dyn Facts, process: &Process, sites: &[&SiteReading]) -> ProcessRow {
+fn row(
+    parts: &Parts<'_>,
+    facts: &mut dyn Facts,
+    names: &mut dyn Names,
+    process: &Process,
+    sites: &[&SiteReading],
+) -> ProcessRow {
     let levels = &process.row;
     let known = parts.attribution.of(&process.id);
     let wanted = parts.interest.wants_fd_kinds(process.id.pid);
@@ -103,7 +116,7 @@ fn row(parts: &Parts<'_>, facts: &mut dyn Facts, process: &Process, sites: &[&Si
             parts.growth.state(&process.id)
         },
         sites: if wanted {
-            site_rows(parts, process, &sites)
+            sites::rows(parts, facts, names, process, &sites)
         } else {
             Vec::new()
         },
@@ -146,69 +159,16 @@ fn unattributed(levels: &TaskRow, sites: &[&SiteReading]) -> Unattributed {
     }
 }
 
-fn site_rows(parts: &Parts<'_>, process: &Process, sites: &[&SiteReading]) -> Vec<SiteRow> {
-    let mapped = process.mappings.by_site();
-    let mut rows: Vec<SiteRow> = sites
-        .iter()
-        .filter_map(|site| site_row(parts, site, mapped.get(&site.index).copied()))
-        .collect();
-    rows.extend(process.first_touch.samples().iter().map(|&(_, samples)| SiteRow {
-        kind: "first_touch".to_owned(),
-        function: None,
-        frames: Vec::new(),
-        cut: None,
-        samples,
-        born: samples,
-        live: None,
-        bytes: 0,
-        live_bytes: None,
-        oldest_ns: None,
-        mean_lifetime_ns: None,
-        p95_lifetime_ns: None,
-        examples: Vec::new(),
-    }));
-    rows.sort_by_key(|row| std::cmp::Reverse((row.live, row.live_bytes, row.born)));
-    rows.truncate(SITES_PER_ROW);
-    rows
-}
-
-fn site_row(parts: &Parts<'_>, site: &SiteReading, mapped: Option<(u64, u64)>) -> Option<SiteRow> {
-    let counts = &site.counts;
-    let kind = Kind::try_from(counts.key.kind).ok()?;
-    let counted = kind.is_fd() || kind == Kind::Thread;
-    Some(SiteRow {
-        kind: kind.name().to_owned(),
-        function: None,
-        frames: Vec::new(),
-        cut: None,
-        samples: 0,
-        born: counts.born,
-        live: if counted {
-            Some(live(counts))
-        } else {
-            mapped.map(|(count, _)| count)
-        },
-        bytes: counts.bytes,
-        live_bytes: mapped.map(|(_, bytes)| bytes),
-        oldest_ns: None,
-        examples: Vec::new(),
-        mean_lifetime_ns: counts.lifetime_ns.checked_div(counts.died),
-        p95_lifetime_ns: parts
-            .host
-            .lifetimes(site.index)
-            .and_then(|lifetimes| lifetimes.quantile_ns(0.95)),
-    })
-}
-
 fn health(host: &Host, mut health: Health) -> Health {
     let totals = host.kernel_totals();
     health.feed = FeedHealth {
         records: totals.counter(Counter::FeedRecords),
         dropped: totals.counter(Counter::FeedDropped),
-        shed: totals.shed(Budget::Samples) + totals.shed(Budget::Mappings),
+        shed: totals.shed(Budget::Mappings),
         undecodable: health.feed.undecodable,
         stacks_taken: totals.counter(Counter::StacksTaken),
-        stacks_shed: totals.shed(Budget::Stacks),
+        stacks_shed: host.stacks_shed(),
+        stacks_dropped: totals.counter(Counter::StacksDropped),
         stacks_failed: totals.counter(Counter::StacksFailed),
         compat_skipped: totals.counter(Counter::CompatSkipped),
         read_faults: totals.counter(Counter::ReadFaults),
@@ -229,6 +189,7 @@ fn health(host: &Host, mut health: Health) -> Health {
             "THREADS" => totals.counter(Counter::ThreadsFull),
             "PROCESSES" => totals.counter(Counter::ProcessesFull),
             "FEED" => totals.counter(Counter::FeedDropped),
+            "STACK_FEED" => totals.counter(Counter::StacksDropped),
             _ => 0,
         };
     }

@@ -1,0 +1,281 @@
+//! The rows of one process's sites: samples say which stack, counts say how many.
+
+use std::{cmp::Reverse, collections::HashMap};
+
+use leakwatch_common::kind::Kind;
+
+use super::{Names, Parts, live};
+use crate::{
+    aggregate::{
+        Process,
+        sites::{Held, Site},
+    },
+    attribute::{Facts, blame},
+    model::{
+        snapshot::{SITES_PER_ROW, SITES_PER_ROW_OF_MANY, SiteRow},
+        stack::StackId,
+    },
+    raw::SiteReading,
+};
+
+/// What one stack contributes to the rows of a kind.
+#[derive(Clone, Debug, Default)]
+struct Part {
+    stack: Option<StackId>,
+    samples: u64,
+    born: u64,
+    bytes: u64,
+    live: Option<u64>,
+    live_bytes: Option<u64>,
+    oldest_ns: Option<u64>,
+    mean_lifetime_ns: Option<u64>,
+    p95_lifetime_ns: Option<u64>,
+    items: Vec<u64>,
+}
+
+/// The sites of one process that hold most, most first.
+pub(super) fn rows(
+    parts: &Parts<'_>,
+    facts: &mut dyn Facts,
+    names: &mut dyn Names,
+    process: &Process,
+    counts: &[&SiteReading],
+) -> Vec<SiteRow> {
+    let held = process.held();
+    let mut found: Vec<(&'static str, Part)> = Vec::new();
+    for site in counts {
+        let Ok(kind) = Kind::try_from(site.counts.key.kind) else {
+            continue;
+        };
+        let stacks = by_stack(process, kind, &held);
+        let exact = exact(process, kind, site);
+        found.extend(shared(stacks, exact).into_iter().map(|part| (kind.name(), part)));
+    }
+    let touched = shared(touched(process, parts.fault_period_bytes), resident(process));
+    found.extend(touched.into_iter().map(|part| (Kind::FirstTouch.name(), part)));
+    found.extend(waiting(process).map(|part| (WAITING, part)));
+    found.sort_by_key(|(_, part)| Reverse((part.live, part.live_bytes, part.born)));
+    let few = parts.interest.names(process.id.pid);
+    found.truncate(if few { SITES_PER_ROW } else { SITES_PER_ROW_OF_MANY });
+    let row = |(kind, part)| row(parts, facts, names, process, kind, part);
+    found.into_iter().map(row).collect()
+}
+
+/// The kind of a row that says where threads wait.
+const WAITING: &str = "waiting_thread";
+
+fn by_stack(process: &Process, kind: Kind, held: &HashMap<(Kind, StackId), Held>) -> Vec<Part> {
+    let nothing = Held::default();
+    let part = |(_, stack, site): (Kind, StackId, &Site)| {
+        let held = held.get(&(kind, stack)).unwrap_or(&nothing);
+        let followed = is_followed(kind);
+        Part {
+            stack: Some(stack),
+            samples: site.samples,
+            born: site.born,
+            bytes: site.bytes,
+            live: followed.then_some(held.live),
+            live_bytes: (kind == Kind::Mapping).then_some(held.bytes),
+            oldest_ns: held.oldest_ns,
+            mean_lifetime_ns: site.lifetimes.mean_ns(),
+            p95_lifetime_ns: site.lifetimes.quantile_ns(0.95),
+            items: held.items.clone(),
+        }
+    };
+    process
+        .sites
+        .iter()
+        .filter(|(of, ..)| *of == kind)
+        .map(part)
+        .collect()
+}
+
+/// Whether it is known what of a kind is alive.
+fn is_followed(kind: Kind) -> bool {
+    kind.is_fd() || kind == Kind::Thread || kind == Kind::Mapping
+}
+
+/// What the kernel counted of one kind.
+fn exact(process: &Process, kind: Kind, site: &SiteReading) -> Part {
+    let counts = &site.counts;
+    let mapped = (kind == Kind::Mapping).then(|| process.mappings.total());
+    Part {
+        born: counts.born,
+        bytes: counts.bytes,
+        live: match mapped {
+            Some((ranges, _)) => Some(ranges),
+            None => is_followed(kind).then(|| live(counts)),
+        },
+        live_bytes: mapped.map(|(_, bytes)| bytes),
+        mean_lifetime_ns: counts.lifetime_ns.checked_div(counts.died),
+        ..Part::default()
+    }
+}
+
+fn touched(process: &Process, period_bytes: u64) -> Vec<Part> {
+    let held = process.first_touch.held();
+    let part = |(stack, samples, periods): (StackId, u64, u64)| Part {
+        stack: Some(stack),
+        samples,
+        born: periods,
+        bytes: periods * period_bytes,
+        live_bytes: Some(held.get(&stack).map_or(0, |held| held.live * period_bytes)),
+        oldest_ns: held.get(&stack).and_then(|held| held.oldest_ns),
+        ..Part::default()
+    };
+    process.first_touch.samples().map(part).collect()
+}
+
+/// All that could have been touched: what is resident, and what was.
+fn resident(process: &Process) -> Part {
+    Part {
+        born: u64::MAX,
+        bytes: u64::MAX,
+        live_bytes: Some(process.amounts().memory),
+        ..Part::default()
+    }
+}
+
+fn waiting(process: &Process) -> impl Iterator<Item = Part> {
+    let stacks = process.waiting.iter().flat_map(|waiting| waiting.stacks());
+    stacks.map(|(stack, tids)| Part {
+        stack: Some(stack),
+        samples: tids.len() as u64,
+        live: Some(tids.len() as u64),
+        items: tids.iter().take(3).map(|&tid| u64::from(tid)).collect(),
+        ..Part::default()
+    })
+}
+
+/// Makes the parts add up to what was counted: estimates that are too high are scaled down, and what no sample stands for is a
+/// part of its own.
+fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
+    let mut rest = exact;
+    let scale = |parts: &mut Vec<Part>, of: fn(&mut Part) -> Option<&mut u64>, exact: &mut u64| {
+        let sum: u64 = parts.iter_mut().filter_map(of).map(|value| *value).sum();
+        for value in parts.iter_mut().filter_map(of) {
+            if sum > *exact {
+                let scaled = u128::from(*value) * u128::from(*exact) / u128::from(sum);
+                *value = u64::try_from(scaled).unwrap_or(u64::MAX);
+            }
+        }
+        *exact -= parts.iter_mut().filter_map(of).map(|value| *value).sum::<u64>();
+    };
+    let unbounded = rest.born == u64::MAX;
+    scale(&mut parts, |part| Some(&mut part.born), &mut rest.born);
+    scale(&mut parts, |part| Some(&mut part.bytes), &mut rest.bytes);
+    if let Some(live) = &mut rest.live {
+        scale(&mut parts, |part| part.live.as_mut(), live);
+    }
+    if let Some(live_bytes) = &mut rest.live_bytes {
+        scale(&mut parts, |part| part.live_bytes.as_mut(), live_bytes);
+    }
+    if unbounded {
+        (rest.born, rest.bytes) = (0, 0);
+    }
+    if rest.born > 0
+        || rest.live.is_some_and(|live| live > 0)
+        || rest.live_bytes.is_some_and(|bytes| bytes > 0)
+    {
+        match parts.iter_mut().find(|part| part.stack == Some(StackId::NONE)) {
+            Some(unknown) => unknown.add(&rest),
+            None => parts.push(rest),
+        }
+    }
+    parts
+}
+
+impl Part {
+    fn add(&mut self, other: &Self) {
+        self.born += other.born;
+        self.bytes += other.bytes;
+        self.live = self.live.zip(other.live).map(|(one, two)| one + two);
+        self.live_bytes = self.live_bytes.zip(other.live_bytes).map(|(one, two)| one + two);
+    }
+}
+
+fn row(
+    parts: &Parts<'_>,
+    facts: &mut dyn Facts,
+    names: &mut dyn Names,
+    process: &Process,
+    kind: &'static str,
+    part: Part,
+) -> SiteRow {
+    let (frames, cut) = part
+        .stack
+        .filter(|&stack| stack != StackId::NONE)
+        .map_or_else(Default::default, |stack| names.frames(stack));
+    let examples = part
+        .items
+        .iter()
+        .filter_map(|&item| facts.item(process.id.pid, kind, item));
+    SiteRow {
+        kind: kind.to_owned(),
+        function: blame::blamed(&frames).and_then(|index| frames[index].function.clone()),
+        examples: examples.collect(),
+        frames,
+        cut,
+        samples: part.samples,
+        born: part.born,
+        live: part.live,
+        bytes: part.bytes,
+        live_bytes: part.live_bytes,
+        oldest_ns: part
+            .oldest_ns
+            .map(|since| parts.moment.monotonic_ns.saturating_sub(since)),
+        mean_lifetime_ns: part.mean_lifetime_ns,
+        p95_lifetime_ns: part.p95_lifetime_ns,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(stack: u32, born: u64, live: u64) -> Part {
+        Part {
+            stack: Some(StackId(stack)),
+            born,
+            live: Some(live),
+            ..Part::default()
+        }
+    }
+
+    fn exact(born: u64, live: u64) -> Part {
+        Part {
+            born,
+            live: Some(live),
+            ..Part::default()
+        }
+    }
+
+    fn sums(parts: &[Part]) -> (u64, u64) {
+        (
+            parts.iter().map(|part| part.born).sum(),
+            parts.iter().filter_map(|part| part.live).sum(),
+        )
+    }
+
+    #[test]
+    fn what_no_sample_stands_for_is_a_row_of_its_own() {
+        let parts = shared(vec![part(1, 40, 4), part(2, 50, 0)], exact(100, 6));
+        assert_eq!(sums(&parts), (100, 6));
+        let rest = parts.last().unwrap();
+        assert_eq!((rest.stack, rest.born, rest.live), (None, 10, Some(2)));
+    }
+
+    #[test]
+    fn estimates_never_exceed_the_count() {
+        let parts = shared(vec![part(1, 400, 30), part(2, 400, 10)], exact(100, 4));
+        assert_eq!(sums(&parts), (100, 4));
+        assert_eq!((parts[0].born, parts[0].live), (50, Some(3)));
+    }
+
+    #[test]
+    fn births_without_a_stack_are_one_row() {
+        let parts = shared(vec![part(StackId::NONE.0, 10, 1)], exact(15, 2));
+        assert_eq!(parts.len(), 1);
+        assert_eq!(sums(&parts), (15, 2));
+    }
+}

@@ -1,0 +1,153 @@
+//! From copied stacks to names: the two stages that read binaries, as the pure stages see them.
+
+use std::{collections::HashSet, io, time::Duration};
+
+use leakwatch_common::levels::ThreadRow;
+
+use crate::{
+    aggregate::{Host, Unwind},
+    assemble::Names,
+    decode::CopiedStack,
+    model::{
+        identity::ProcessId,
+        snapshot::FrameRow,
+        stack::{CodeAddress, Module, StackEnd, StackId, Symbol},
+    },
+    symbols::Symbols,
+    unwind::{Image, Registers, Unwinder, threads},
+};
+
+/// Unwinds and names.
+pub struct CallSites {
+    unwinder: Unwinder,
+    symbols: Symbols,
+    /// Where a waiting thread's stack is read into.
+    memory: Vec<u8>,
+}
+
+impl CallSites {
+    /// Starts the thread that names.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start() -> io::Result<Self> {
+        Ok(Self {
+            unwinder: Unwinder::default(),
+            symbols: Symbols::start()?,
+            memory: Vec::new(),
+        })
+    }
+
+    /// Forgets programs that have ended, and stacks that nothing refers to.
+    pub fn sweep(&mut self, host: &Host) {
+        let alive: HashSet<Image> = host
+            .processes()
+            .map(|process| Image {
+                process: process.id,
+                exec_id: process.row.exec_id,
+            })
+            .collect();
+        self.unwinder
+            .retain(&|image| alive.contains(image), &host.stacks());
+    }
+
+    /// Waits until every name that was asked for is found, or is known not to be.
+    pub fn settle(&mut self, timeout: Duration) -> bool {
+        self.symbols.settle(timeout)
+    }
+}
+
+impl Unwind for CallSites {
+    fn copied(&mut self, stack: &CopiedStack) -> StackId {
+        let taken = &stack.taken;
+        let image = Image {
+            process: ProcessId {
+                pid: taken.tgid,
+                start_time_ns: taken.start_boottime_ns,
+            },
+            exec_id: taken.exec_id,
+        };
+        let registers = Registers {
+            pc: taken.pc,
+            sp: taken.sp,
+            fp: taken.fp,
+            lr: taken.lr,
+        };
+        self.unwinder.unwind(image, registers, &stack.memory)
+    }
+
+    fn waiting(&mut self, thread: &ThreadRow, process: ProcessId, exec_id: u32) -> StackId {
+        let image = Image { process, exec_id };
+        let registers = Registers {
+            pc: thread.pc,
+            sp: thread.sp,
+            fp: thread.fp,
+            lr: thread.lr,
+        };
+        // A thread that has ended leaves its program counter.
+        let _ = threads::read(thread.tgid, thread.sp, &mut self.memory);
+        self.unwinder.unwind(image, registers, &self.memory)
+    }
+}
+
+impl Names for CallSites {
+    fn frames(&mut self, stack: StackId) -> (Vec<FrameRow>, Option<String>) {
+        let stack = self.unwinder.stack(stack);
+        let mut rows = Vec::with_capacity(stack.frames.len());
+        for &address in &stack.frames {
+            let module = self.unwinder.module(address.module);
+            let symbol = self.symbols.look_up(module, address.address);
+            named(module, address, symbol.as_deref(), &mut rows);
+        }
+        (rows, cut(stack.end).map(str::to_owned))
+    }
+}
+
+/// One frame becomes one row for each function that was inlined there.
+fn named(module: &Module, address: CodeAddress, symbol: Option<&Symbol>, rows: &mut Vec<FrameRow>) {
+    let unnamed = FrameRow {
+        function: None,
+        file: None,
+        line: None,
+        module: module.path.clone(),
+        build_id: module.build_id.as_deref().map(hexadecimal),
+        address: address.address,
+        inlined: false,
+        reason: None,
+    };
+    match symbol {
+        None => rows.push(FrameRow {
+            reason: Some("not looked up yet".to_owned()),
+            ..unnamed
+        }),
+        Some(Symbol::Unknown(reason)) => rows.push(FrameRow {
+            reason: Some((*reason).to_owned()),
+            ..unnamed
+        }),
+        Some(Symbol::Functions(functions)) => {
+            let outermost = functions.len().saturating_sub(1);
+            rows.extend(functions.iter().enumerate().map(|(index, function)| FrameRow {
+                function: Some(function.name.clone()),
+                file: function.file.clone(),
+                line: function.line,
+                inlined: index < outermost,
+                ..unnamed.clone()
+            }));
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn cut(end: StackEnd) -> Option<&'static str> {
+    match end {
+        StackEnd::Outermost => None,
+        StackEnd::CopyEnded => Some("the stack is deeper than what is copied of it"),
+        StackEnd::Lost => {
+            Some("no way on from the outermost frame: neither unwind tables nor a frame pointer")
+        }
+        StackEnd::TooDeep => Some("more frames than are kept"),
+    }
+}

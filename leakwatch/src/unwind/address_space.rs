@@ -1,0 +1,256 @@
+//! Where a process has code: the executable mappings of `/proc/PID/maps`.
+
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::model::stack::ModuleId;
+
+/// Most executable mappings of a process that are kept.
+const MAX_MAPPINGS: usize = 16 << 10;
+/// Most bytes of `/proc/PID/maps` that are read. 65,530 mappings, the kernel's default limit, have about 6 MiB.
+const MAX_MAPS: u64 = 16 << 20;
+/// A process is read again at most this often, and never for more than a hundredth of the time.
+const MIN_AGE: Duration = Duration::from_secs(1);
+const REST_PER_READ: u32 = 100;
+
+/// What is mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Backing {
+    /// A file: its path as the kernel shows it, and its inode.
+    File(Arc<[u8]>, u64),
+    Vdso,
+    Anonymous,
+}
+
+/// What became of the look for the module behind a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    NotYet,
+    Module(ModuleId),
+    /// The file could not be opened.
+    Nothing,
+}
+
+/// An executable mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mapping {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// Offset of the first byte in the file.
+    pub(super) offset: u64,
+    pub(super) backing: Backing,
+    pub(super) found: Found,
+}
+
+/// The executable mappings of a process, when they were read last.
+#[derive(Debug)]
+pub(super) struct AddressSpace {
+    /// Sorted; do not overlap.
+    mappings: Vec<Mapping>,
+    /// Not read again before.
+    rest_until: Instant,
+    /// When a stack of it was last unwound, in stacks unwound before.
+    pub(super) last_used: u64,
+}
+
+impl AddressSpace {
+    /// Reads them. An error, or nothing mapped, means that the process is gone.
+    pub(super) fn read(pid: u32) -> io::Result<Self> {
+        let start = Instant::now();
+        let mappings = parse(File::open(format!("/proc/{pid}/maps"))?)?;
+        if mappings.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let end = Instant::now();
+        let rest = MIN_AGE.max((end - start) * REST_PER_READ);
+        Ok(Self {
+            mappings,
+            rest_until: end + rest,
+            last_used: 0,
+        })
+    }
+
+    /// Reads again, unless that was done too recently. What was found stays found where nothing changed.
+    pub(super) fn refresh(&mut self, pid: u32) -> bool {
+        if Instant::now() < self.rest_until {
+            return false;
+        }
+        let Ok(mut new) = Self::read(pid) else {
+            self.rest_until = Instant::now() + MIN_AGE;
+            return false;
+        };
+        for mapping in &mut new.mappings {
+            if let Some(old) = self.index(mapping.start).map(|index| &self.mappings[index])
+                && (old.start, old.offset, &old.backing) == (mapping.start, mapping.offset, &mapping.backing)
+                && matches!(old.found, Found::Module(_))
+            {
+                mapping.found = old.found;
+            }
+        }
+        new.last_used = self.last_used;
+        *self = new;
+        true
+    }
+
+    /// The mapping of an address.
+    pub(super) fn mapping(&mut self, address: u64) -> Option<&mut Mapping> {
+        let index = self.index(address)?;
+        self.mappings.get_mut(index)
+    }
+
+    pub(super) fn mappings(&self) -> &[Mapping] {
+        &self.mappings
+    }
+
+    /// Memory that it takes, bytes.
+    pub(super) fn size(&self) -> usize {
+        let mut last: Option<&Arc<[u8]>> = None;
+        let mut paths = 0;
+        for mapping in &self.mappings {
+            if let Backing::File(path, _) = &mapping.backing {
+                paths += if last.is_some_and(|last| Arc::ptr_eq(last, path)) {
+                    0
+                } else {
+                    path.len()
+                };
+                last = Some(path);
+            }
+        }
+        self.mappings.capacity() * size_of::<Mapping>() + paths
+    }
+
+    fn index(&self, address: u64) -> Option<usize> {
+        let index = self.mappings.partition_point(|mapping| mapping.end <= address);
+        (self.mappings.get(index)?.start <= address).then_some(index)
+    }
+}
+
+fn parse(maps: impl io::Read) -> io::Result<Vec<Mapping>> {
+    let mut reader = BufReader::with_capacity(64 << 10, maps.take(MAX_MAPS));
+    let mut mappings: Vec<Mapping> = Vec::new();
+    let mut line = Vec::new();
+    while mappings.len() < MAX_MAPPINGS {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let Some(mut mapping) = mapping(line.trim_ascii_end()) else {
+            continue;
+        };
+        let last = mappings.last();
+        // The kernel lists them in order; if mappings change while it does, one may show twice.
+        if last.is_some_and(|last| mapping.start < last.end) {
+            continue;
+        }
+        if let (Some(last), Backing::File(path, _)) = (last, &mut mapping.backing)
+            && let Backing::File(last, _) = &last.backing
+            && *last == *path
+        {
+            *path = Arc::clone(last);
+        }
+        mappings.push(mapping);
+    }
+    mappings.shrink_to_fit();
+    Ok(mappings)
+}
+
+/// `start-end perms offset major:minor inode path`, if it is executable.
+fn mapping(line: &[u8]) -> Option<Mapping> {
+    let mut rest = line;
+    let mut field = || {
+        let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+        let (field, tail) = rest.split_at(end);
+        rest = tail.trim_ascii_start();
+        str::from_utf8(field).ok()
+    };
+    let (start, end) = field()?.split_once('-')?;
+    let executable = field()?.as_bytes().get(2) == Some(&b'x');
+    let offset = field()?;
+    field()?;
+    let inode = field()?.parse().ok()?;
+    let hex = |digits| u64::from_str_radix(digits, 16).ok();
+    let (start, end, offset) = (hex(start)?, hex(end)?, hex(offset)?);
+    (executable && start < end).then(|| Mapping {
+        start,
+        end,
+        offset,
+        backing: match rest {
+            b"[vdso]" => Backing::Vdso,
+            path if path.starts_with(b"/") && inode != 0 => Backing::File(path.into(), inode),
+            _ => Backing::Anonymous,
+        },
+        found: Found::NotYet,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, proptest};
+
+    use super::{AddressSpace, Backing, parse};
+
+    #[test]
+    fn executable_mappings_are_kept() {
+        let maps = b"00400000-00401000 r--p 00000000 fe:00 7    /bin/a b (deleted)
+00401000-00405000 r-xp 00001000 fe:00 7    /bin/a b (deleted)
+7f0000000000-7f0000001000 rwxp 00000000 00:00 0
+7ffe0000-7ffe2000 r-xp 00000000 00:00 0 [vdso]
+";
+        let mappings = parse(&maps[..]).expect("memory");
+        assert_eq!(mappings.len(), 2, "the last one is out of order");
+        assert_eq!(
+            (mappings[0].start, mappings[0].end, mappings[0].offset),
+            (0x40_1000, 0x40_5000, 0x1000)
+        );
+        assert_eq!(
+            mappings[0].backing,
+            Backing::File(b"/bin/a b (deleted)"[..].into(), 7)
+        );
+        assert_eq!(mappings[1].backing, Backing::Anonymous);
+    }
+
+    #[test]
+    fn own_code_is_found_and_its_stack_is_not() {
+        let mut space = AddressSpace::read(std::process::id()).expect("alive");
+        let code = own_code_is_found_and_its_stack_is_not as fn() as usize as u64;
+        let mapping = space.mapping(code).expect("mapped");
+        let own = std::env::current_exe().expect("has a path");
+        assert!(
+            matches!(&mapping.backing, Backing::File(path, _) if **path == *own.as_os_str().as_encoded_bytes())
+        );
+        assert_eq!(space.mapping(&raw const code as u64), None);
+        assert!(
+            space
+                .mappings()
+                .iter()
+                .any(|mapping| mapping.backing == Backing::Vdso)
+        );
+        assert!(!space.refresh(std::process::id()), "it was read just now");
+    }
+
+    #[test]
+    fn no_process_no_mappings() {
+        // Above the largest PID.
+        assert!(AddressSpace::read(1 << 23).is_err());
+    }
+
+    #[test]
+    fn a_hundred_thousand_mappings_are_limited() {
+        let line = |index: u64| format!("{:x}-{:x} r-xp 0 0:0 0\n", index << 12, (index + 1) << 12);
+        let maps: String = (0..100_000).map(line).collect();
+        assert_eq!(parse(maps.as_bytes()).expect("memory").len(), super::MAX_MAPPINGS);
+    }
+
+    proptest! {
+        #[test]
+        fn any_maps_are_survived(maps in prop::collection::vec(any::<u8>(), 0..300), line in "[0-9a-fx\\- :/\\[\\]]{0,80}") {
+            parse(&maps[..]).expect("memory");
+            let mappings = parse(line.as_bytes()).expect("memory");
+            assert!(mappings.iter().all(|mapping| mapping.start < mapping.end));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! From registers and a copied stack to frames.
+
+use std::sync::Arc;
+
+use framehop::{CacheNative, Error, FrameAddress, MayAllocateDuringUnwind, UnwindRegsNative, Unwinder as _};
+
+use super::{
+    Registers, arch,
+    cfi::{FrameUnwinder, Tables},
+};
+use crate::model::stack::{CodeAddress, ModuleKind, StackEnd};
+
+/// Most frames of a stack.
+pub(super) const MAX_FRAMES: usize = 256;
+/// A read this far beyond the end of the copy is meant for the rest of the stack (8 MiB by default); one farther away is
+/// not for the stack at all.
+const MAX_BEYOND: u64 = 16 << 20;
+/// An odd frame pointer that no thread has.
+const NO_FRAME: u64 = 1;
+
+/// Where an address is.
+pub(super) struct Place {
+    pub(super) at: CodeAddress,
+    pub(super) kind: ModuleKind,
+    pub(super) rules: Rules,
+}
+
+/// How to find the caller.
+pub(super) enum Rules {
+    Tables(Arc<Tables>),
+    /// There are no tables: a compiler that keeps frame pointers (Go, most JIT compilers) or bad luck.
+    FramePointer,
+    /// The file cannot be read now.
+    Unreadable,
+}
+
+enum Step {
+    Caller(Place),
+    Outermost,
+    CopyEnded,
+    Lost,
+    /// The frame pointer that had to be followed is 0.
+    NoFramePointer,
+}
+
+/// Finds the place of an address in code.
+pub(super) type Locate<'a> = dyn FnMut(u64) -> Option<Place> + 'a;
+
+/// Walks stacks; remembers the rules of code that it met lately, of all processes.
+#[derive(Default)]
+pub(super) struct Walker {
+    cache: CacheNative<MayAllocateDuringUnwind>,
+    /// Knows no module, so it follows frame pointers.
+    no_tables: FrameUnwinder,
+}
+
+/// What was copied of a stack.
+struct Copied<'a> {
+    start: u64,
+    bytes: &'a [u8],
+}
+
+impl Copied<'_> {
+    fn read(&self, address: u64) -> Option<u64> {
+        let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        let bytes = self.bytes.get(offset..offset.checked_add(8)?)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    /// What it means that a read at `address` failed.
+    fn missing(&self, address: u64) -> Step {
+        let end = self.start.saturating_add(self.bytes.len() as u64);
+        let beyond = address.saturating_add(8).checked_sub(end);
+        if address >= self.start && beyond.is_some_and(|beyond| beyond <= MAX_BEYOND) {
+            Step::CopyEnded
+        } else {
+            Step::Lost
+        }
+    }
+}
+
+impl Walker {
+    /// Appends the frames.
+    pub(super) fn walk(
+        &mut self,
+        registers: Registers,
+        memory: &[u8],
+        locate: &mut Locate<'_>,
+        frames: &mut Vec<CodeAddress>,
+    ) -> StackEnd {
+        let stack = Copied {
+            start: registers.sp,
+            bytes: memory,
+        };
+        let mut state = arch::state(&registers);
+        let Some(mut place) = locate(registers.pc) else {
+            return StackEnd::Lost;
+        };
+        loop {
+            frames.push(place.at);
+            let step = if frames.len() == 1 {
+                self.first_step(&place, &mut state, &stack, locate)
+            } else {
+                let address = FrameAddress::from_return_address(place.at.address.wrapping_add(1));
+                let step =
+                    address.map(|address| self.step(address, &place.rules, &mut state, &stack, locate));
+                step.unwrap_or(Step::Lost)
+            };
+            match step {
+                Step::Caller(_) if frames.len() == MAX_FRAMES => return StackEnd::TooDeep,
+                Step::Caller(caller) => place = caller,
+                Step::CopyEnded => return StackEnd::CopyEnded,
+                Step::Outermost => return StackEnd::Outermost,
+                // A frame pointer of 0 ends a chain of them if there was one; code of compilers at run time may use that
+                // register for something else.
+                Step::NoFramePointer if registers.fp != 0 && place.kind != ModuleKind::Anonymous => {
+                    return StackEnd::Outermost;
+                }
+                Step::NoFramePointer | Step::Lost => return StackEnd::Lost,
+            }
+        }
+    }
+
+    fn first_step(
+        &mut self,
+        place: &Place,
+        state: &mut UnwindRegsNative,
+        stack: &Copied<'_>,
+        locate: &mut Locate<'_>,
+    ) -> Step {
+        let address = FrameAddress::from_instruction_pointer(place.at.address);
+        let before = *state;
+        let step = match place.rules {
+            Rules::Unreadable => return Step::Lost,
+            Rules::Tables(_) => self.step(address, &place.rules, state, stack, locate),
+            // A function that calls no other one may have no frame: then the return address is where the call left it.
+            Rules::FramePointer => match arch::leaf(state, |address| stack.read(address)) {
+                Some(return_address) => caller(return_address, locate),
+                None => Step::Lost,
+            },
+        };
+        match step {
+            Step::Lost => {
+                *state = before;
+                self.step(address, &Rules::FramePointer, state, stack, locate)
+            }
+            step => step,
+        }
+    }
+
+    fn step(
+        &mut self,
+        address: FrameAddress,
+        rules: &Rules,
+        state: &mut UnwindRegsNative,
+        stack: &Copied<'_>,
+        locate: &mut Locate<'_>,
+    ) -> Step {
+        let unwinder = match rules {
+            Rules::Tables(tables) => &tables.unwinder,
+            Rules::FramePointer => &self.no_tables,
+            Rules::Unreadable => return Step::Lost,
+        };
+        let before = *state;
+        let mut failed = None;
+        let mut read = |at| {
+            let read = stack.read(at);
+            // In the first frame the tables may name a slot below the stack pointer, where it was popped already.
+            if read.is_none() && (address.is_return_address() || at >= stack.start) {
+                failed.get_or_insert(at);
+            }
+            read.ok_or(())
+        };
+        let result = unwinder.unwind_frame(address, state, &mut self.cache, &mut read);
+        if let Some(failed) = failed {
+            if result != Err(Error::CouldNotReadStack(failed)) {
+                // framehop took it for a fault in the tables and remembers to follow the frame pointer from there.
+                self.cache = CacheNative::new();
+            }
+            return stack.missing(failed);
+        }
+        match result {
+            Ok(Some(return_address)) => caller(return_address, locate),
+            Ok(None) | Err(Error::FramepointerUnwindingMovedBackwards)
+                if arch::frame_pointer(&before) == 0 =>
+            {
+                // Did the tables say so, or was a frame pointer of 0 followed? Then another one leads nowhere.
+                let mut odd = arch::with_frame_pointer(before, NO_FRAME);
+                let mut read = |at| stack.read(at).ok_or(());
+                match unwinder.unwind_frame(address, &mut odd, &mut self.cache, &mut read) {
+                    Ok(None) => Step::Outermost,
+                    _ => Step::NoFramePointer,
+                }
+            }
+            Ok(None) => Step::Outermost,
+            Err(_) => Step::Lost,
+        }
+    }
+}
+
+fn caller(return_address: u64, locate: &mut Locate<'_>) -> Step {
+    match return_address.checked_sub(1) {
+        None => Step::Outermost,
+        Some(call) => locate(call).map_or(Step::Lost, Step::Caller),
+    }
+}
