@@ -59,10 +59,12 @@ pub struct StackTaken {
 pub struct Class {
     /// Which class has this entry at the moment: two may share it, then each takes it over from the other.
     pub tag: u64,
-    /// When its turns, so many a second, will have caught up with those it took, nanoseconds of the programs' clock.
-    pub caught_up_ns: u64,
-    /// Births since the last sample.
-    pub births: u64,
+    /// When the last sample was taken, nanoseconds of the programs' clock.
+    pub sampled_ns: u64,
+    /// Births since.
+    pub births: u32,
+    /// The next sample is the birth with this number.
+    pub turn: u32,
 }
 
 /// What one CPU copies a stack into before it goes to the ring buffer. Value of the map `STACK_BUFFERS`, indexed by CPU.

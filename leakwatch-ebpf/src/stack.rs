@@ -3,15 +3,15 @@
 //! No frame pointers are needed: what goes to the agent is the registers and the stack itself, up to
 //! [`MAX_STACK_BYTES`], and it unwinds them with the tables in the binaries. That costs microseconds, so each CPU has a
 //! budget a second. For a hot call not to spend all of it, births are told apart into classes, by process, kind and depth of
-//! the stack: the stack pointer of a call path is the same each time, but for the thread. Each class has its turns, and what it
-//! gives birth to between two of them is the weight of the later one.
+//! the stack: the stack pointer of a call path is the same each time, but for the thread. Each class has its turns, at random
+//! distances, and what it gives birth to between two of them is the weight of the later one.
 
 use core::hint::black_box;
 
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::{
-        bpf_get_current_task_btf, bpf_get_smp_processor_id,
+        bpf_get_current_task_btf, bpf_get_prandom_u32, bpf_get_smp_processor_id,
         generated::{bpf_probe_read_user, bpf_ringbuf_output, bpf_task_pt_regs},
     },
 };
@@ -30,8 +30,10 @@ use crate::{
     maps::{CLASSES, STACK_BUFFERS, STACK_FEED, SUSPECTS},
 };
 
-/// Turns that a class may save up.
-const SAVED_NS: u64 = 1_000_000_000;
+/// Births between two samples of a class, at the most and half.
+const MOST_BIRTHS_BETWEEN: u64 = 1 << 20;
+/// The same while the budget is spent.
+const MOST_BIRTHS_AT_NO_TIME: u32 = 64;
 
 /// Pages that hold [`MAX_STACK_BYTES`] wherever they begin.
 const MAX_PAGES: u32 = MAX_STACK_BYTES / PAGE + 1;
@@ -64,25 +66,42 @@ fn turn(kind: Kind, tgid: u32, sp: u64, now_ns: u64) -> u32 {
     let class = unsafe { &mut *class };
     if class.tag != tag {
         class.tag = tag;
-        class.caught_up_ns = 0;
+        class.sampled_ns = 0;
         class.births = 0;
+        class.turn = 0;
     }
-    class.births += 1;
-    if class.caught_up_ns > now_ns.wrapping_add(SAVED_NS) {
+    class.births = class.births.wrapping_add(1);
+    if class.births < class.turn {
         return 0;
     }
     if tgid == setting!(agent_tgid) || !budget::take(Budget::Stacks, setting!(stacks_per_second), now_ns) {
+        class.turn = class.births.wrapping_add(any_up_to(MOST_BIRTHS_AT_NO_TIME));
         return 0;
     }
-    let interval = if is_suspect(tgid) {
+    let weight = class.births;
+    // At the rate since the last sample so many are born until the next one is due.
+    let interval = u64::from(if is_suspect(tgid) {
         setting!(suspect_interval_ns)
     } else {
         setting!(class_interval_ns)
-    };
-    class.caught_up_ns = class.caught_up_ns.max(now_ns) + u64::from(interval);
-    let weight = class.births as u32;
+    });
+    let elapsed = now_ns
+        .wrapping_sub(class.sampled_ns)
+        .max(u64::from(setting!(jiffy_ns)));
+    let due = (u64::from(weight) * interval / elapsed).min(MOST_BIRTHS_BETWEEN);
+    // Anywhere from the next to twice as many: always the same one would be that of a loop that beats at the same time.
+    class.turn = 1 + any_up_to(2 * due as u32);
+    class.sampled_ns = now_ns;
     class.births = 0;
     weight
+}
+
+/// A random number from 0 to `most`.
+#[inline(always)]
+fn any_up_to(most: u32) -> u32 {
+    // SAFETY: takes no arguments.
+    let random = unsafe { bpf_get_prandom_u32() };
+    random % most.wrapping_add(1).max(1)
 }
 
 #[inline(always)]

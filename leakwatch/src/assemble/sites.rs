@@ -51,10 +51,10 @@ pub(super) fn rows(
         let exact = exact(process, kind, site);
         found.extend(shared(stacks, exact).into_iter().map(|part| (kind.name(), part)));
     }
-    let touched = shared(touched(process, parts.fault_period_bytes), resident(process));
+    let touched = touched(process, parts.fault_period_bytes);
     found.extend(touched.into_iter().map(|part| (Kind::FirstTouch.name(), part)));
     found.extend(waiting(process).map(|part| (WAITING, part)));
-    found.sort_by_key(|(_, part)| Reverse((part.live, part.live_bytes, part.born)));
+    found.sort_by_key(|(_, part)| Reverse((part.stack.is_some(), part.live, part.live_bytes, part.born)));
     let few = parts.interest.names(process.id.pid);
     found.truncate(if few { SITES_PER_ROW } else { SITES_PER_ROW_OF_MANY });
     let row = |(kind, part)| row(parts, facts, names, process, kind, part);
@@ -126,16 +126,6 @@ fn touched(process: &Process, period_bytes: u64) -> Vec<Part> {
     process.first_touch.samples().map(part).collect()
 }
 
-/// All that could have been touched: what is resident, and what was.
-fn resident(process: &Process) -> Part {
-    Part {
-        born: u64::MAX,
-        bytes: u64::MAX,
-        live_bytes: Some(process.amounts().memory),
-        ..Part::default()
-    }
-}
-
 fn waiting(process: &Process) -> impl Iterator<Item = Part> {
     let stacks = process.waiting.iter().flat_map(|waiting| waiting.stacks());
     stacks.map(|(stack, tids)| Part {
@@ -147,51 +137,45 @@ fn waiting(process: &Process) -> impl Iterator<Item = Part> {
     })
 }
 
-/// Makes the parts add up to what was counted: estimates that are too high are scaled down, and what no sample stands for is a
-/// part of its own.
+/// Makes the parts add up to what was counted. Samples are taken at random, so what none stands for belongs to the stacks as
+/// what they stand for does; without a sample it is a part of its own.
 fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
     let mut rest = exact;
-    let scale = |parts: &mut Vec<Part>, of: fn(&mut Part) -> Option<&mut u64>, exact: &mut u64| {
-        let sum: u64 = parts.iter_mut().filter_map(of).map(|value| *value).sum();
-        for value in parts.iter_mut().filter_map(of) {
-            if sum > *exact {
-                let scaled = u128::from(*value) * u128::from(*exact) / u128::from(sum);
-                *value = u64::try_from(scaled).unwrap_or(u64::MAX);
-            }
-        }
-        *exact -= parts.iter_mut().filter_map(of).map(|value| *value).sum::<u64>();
-    };
-    let unbounded = rest.born == u64::MAX;
-    scale(&mut parts, |part| Some(&mut part.born), &mut rest.born);
-    scale(&mut parts, |part| Some(&mut part.bytes), &mut rest.bytes);
+    share(&mut rest.born, parts.iter_mut().map(|part| &mut part.born));
+    share(&mut rest.bytes, parts.iter_mut().map(|part| &mut part.bytes));
     if let Some(live) = &mut rest.live {
-        scale(&mut parts, |part| part.live.as_mut(), live);
+        share(live, parts.iter_mut().filter_map(|part| part.live.as_mut()));
     }
-    if let Some(live_bytes) = &mut rest.live_bytes {
-        scale(&mut parts, |part| part.live_bytes.as_mut(), live_bytes);
-    }
-    if unbounded {
-        (rest.born, rest.bytes) = (0, 0);
+    if let Some(bytes) = &mut rest.live_bytes {
+        share(bytes, parts.iter_mut().filter_map(|part| part.live_bytes.as_mut()));
     }
     if rest.born > 0
         || rest.live.is_some_and(|live| live > 0)
         || rest.live_bytes.is_some_and(|bytes| bytes > 0)
     {
-        match parts.iter_mut().find(|part| part.stack == Some(StackId::NONE)) {
-            Some(unknown) => unknown.add(&rest),
-            None => parts.push(rest),
-        }
+        parts.push(rest);
     }
     parts
 }
 
-impl Part {
-    fn add(&mut self, other: &Self) {
-        self.born += other.born;
-        self.bytes += other.bytes;
-        self.live = self.live.zip(other.live).map(|(one, two)| one + two);
-        self.live_bytes = self.live_bytes.zip(other.live_bytes).map(|(one, two)| one + two);
+/// Scales `estimates` to the sum `exact`, of which it leaves what cannot be shared out: all, when there is no estimate above 0.
+fn share<'a>(exact: &mut u64, estimates: impl Iterator<Item = &'a mut u64>) {
+    let mut estimates: Vec<&mut u64> = estimates.collect();
+    let sum: u128 = estimates.iter().map(|estimate| u128::from(**estimate)).sum();
+    if sum == 0 {
+        return;
     }
+    let whole = u128::from(*exact);
+    let mut left = *exact;
+    for estimate in &mut estimates {
+        **estimate = u64::try_from(u128::from(**estimate) * whole / sum).unwrap_or(u64::MAX);
+        left -= **estimate;
+    }
+    // What rounding down left over: less than one for each.
+    if let Some(largest) = estimates.iter_mut().max() {
+        ***largest += left;
+    }
+    *exact = 0;
 }
 
 fn row(
@@ -258,24 +242,24 @@ mod tests {
     }
 
     #[test]
-    fn what_no_sample_stands_for_is_a_row_of_its_own() {
-        let parts = shared(vec![part(1, 40, 4), part(2, 50, 0)], exact(100, 6));
-        assert_eq!(sums(&parts), (100, 6));
-        let rest = parts.last().unwrap();
-        assert_eq!((rest.stack, rest.born, rest.live), (None, 10, Some(2)));
-    }
-
-    #[test]
-    fn estimates_never_exceed_the_count() {
+    fn estimates_are_scaled_to_the_count() {
+        let parts = shared(vec![part(1, 40, 4), part(2, 50, 0)], exact(100, 7));
+        assert_eq!(sums(&parts), (100, 7));
+        assert_eq!(
+            (parts[0].born, parts[0].live, parts[1].live),
+            (44, Some(7), Some(0))
+        );
         let parts = shared(vec![part(1, 400, 30), part(2, 400, 10)], exact(100, 4));
         assert_eq!(sums(&parts), (100, 4));
         assert_eq!((parts[0].born, parts[0].live), (50, Some(3)));
     }
 
     #[test]
-    fn births_without_a_stack_are_one_row() {
-        let parts = shared(vec![part(StackId::NONE.0, 10, 1)], exact(15, 2));
-        assert_eq!(parts.len(), 1);
-        assert_eq!(sums(&parts), (15, 2));
+    fn what_no_sample_stands_for_is_a_row_of_its_own() {
+        let parts = shared(vec![part(1, 40, 0)], exact(100, 7));
+        assert_eq!(sums(&parts), (100, 7));
+        let rest = parts.last().unwrap();
+        assert_eq!((rest.stack, rest.born, rest.live), (None, 0, Some(7)));
+        assert_eq!(shared(Vec::new(), exact(0, 0)).len(), 0);
     }
 }
