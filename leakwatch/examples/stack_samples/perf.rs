@@ -115,8 +115,16 @@ struct Ring {
 
 impl Ring {
     fn open(processor: usize) -> Result<Self> {
-        let faults = open(PERF_COUNT_SW_PAGE_FAULTS.into(), PAGE_FAULTS_PER_SAMPLE, processor)?;
-        let switches = open(PERF_COUNT_SW_CONTEXT_SWITCHES.into(), SWITCHES_PER_SAMPLE, processor)?;
+        let faults = open(
+            PERF_COUNT_SW_PAGE_FAULTS.into(),
+            PAGE_FAULTS_PER_SAMPLE,
+            processor,
+        )?;
+        let switches = open(
+            PERF_COUNT_SW_CONTEXT_SWITCHES.into(),
+            SWITCHES_PER_SAMPLE,
+            processor,
+        )?;
         // SAFETY: a new mapping overlaps none.
         let page = unsafe {
             mmap(
@@ -191,8 +199,7 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: mapped in `open` with that size, and nothing refers to it any more.
-        let _nobody_to_tell =
-            unsafe { munmap(self.page.as_ptr().cast(), rustix::param::page_size() + RING) };
+        let _nobody_to_tell = unsafe { munmap(self.page.as_ptr().cast(), rustix::param::page_size() + RING) };
     }
 }
 
