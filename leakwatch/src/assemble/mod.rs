@@ -13,11 +13,12 @@ use leakwatch_common::{
 
 use crate::{
     aggregate::{FdKinds, Host, Process, window::Amounts},
-    attribute::{Attribution, Facts, sanitize},
+    attribute::{Attribution, Facts},
     detect::growth::Growth as GrowthDetector,
     model::{
         health::{FeedHealth, Health, LifecycleHealth},
         interest::Interest,
+        sanitize,
         snapshot::{FrameRow, Growth, ProcessRow, SCHEMA_VERSION, Snapshot, State, Unattributed},
         stack::StackId,
     },

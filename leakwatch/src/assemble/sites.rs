@@ -147,7 +147,10 @@ fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
         share(live, parts.iter_mut().filter_map(|part| part.live.as_mut()));
     }
     if let Some(bytes) = &mut rest.live_bytes {
-        share(bytes, parts.iter_mut().filter_map(|part| part.live_bytes.as_mut()));
+        share(
+            bytes,
+            parts.iter_mut().filter_map(|part| part.live_bytes.as_mut()),
+        );
     }
     if rest.born > 0
         || rest.live.is_some_and(|live| live > 0)
@@ -173,7 +176,7 @@ fn share<'a>(exact: &mut u64, estimates: impl Iterator<Item = &'a mut u64>) {
     }
     // What rounding down left over: less than one for each.
     if let Some(largest) = estimates.iter_mut().max() {
-        ***largest += left;
+        **largest += left;
     }
     *exact = 0;
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt::Write as _, fs, net::IpAddr, os::unix::ffi::OsStrExt as _};
 
-use super::sanitize;
+use crate::model::sanitize;
 
 /// Longest description, characters; the end of a path says most.
 const MAX_LEN: usize = 80;

@@ -9,7 +9,6 @@ pub mod container;
 mod examples;
 mod pagemap;
 pub mod runtime;
-pub mod sanitize;
 pub mod source;
 pub mod users;
 

@@ -14,8 +14,9 @@ use super::{
     examples::{self, Sockets},
     pagemap,
     runtime::{self, Evidence},
-    sanitize, users,
+    users,
 };
+use crate::model::sanitize;
 
 /// Longest command line that is kept, bytes.
 const MAX_CMDLINE: usize = 4096;

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::model::sanitize;
+
 /// Names by id, from the text of `/etc/passwd`.
 pub fn parse(passwd: &str) -> HashMap<u32, String> {
     passwd
@@ -9,10 +11,7 @@ pub fn parse(passwd: &str) -> HashMap<u32, String> {
         .filter_map(|line| {
             let mut fields = line.split(':');
             let name = fields.next()?;
-            Some((
-                fields.nth(1)?.parse().ok()?,
-                super::sanitize::text(name.as_bytes()),
-            ))
+            Some((fields.nth(1)?.parse().ok()?, sanitize::text(name.as_bytes())))
         })
         .collect()
 }

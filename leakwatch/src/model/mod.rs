@@ -3,5 +3,6 @@
 pub mod health;
 pub mod identity;
 pub mod interest;
+pub mod sanitize;
 pub mod snapshot;
 pub mod stack;

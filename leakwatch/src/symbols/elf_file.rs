@@ -1,0 +1,184 @@
+//! The headers of an ELF file, and its sections one by one.
+//!
+//! Read with `pread` and never mapped: whoever owns the file may truncate it at any moment, and a mapping would answer that
+//! with SIGBUS.
+
+use std::{fs::File, io, os::unix::fs::FileExt as _};
+
+use object::{
+    LittleEndian,
+    elf::{FileHeader64, NT_GNU_BUILD_ID, SHF_COMPRESSED, SHT_NOBITS, SHT_NOTE, SectionHeader64},
+    pod,
+    read::elf::{FileHeader as _, NoteIterator, SectionHeader as _},
+};
+
+use super::reason::Reason;
+
+pub(super) type Section = SectionHeader64<LittleEndian>;
+
+/// The byte order of x86-64 and aarch64.
+const ORDER: LittleEndian = LittleEndian;
+/// Most sections that are looked at. A linked file has a few dozen.
+const MAX_SECTIONS: usize = 4096;
+/// Longest table of section names, bytes.
+const MAX_NAMES: usize = 1 << 20;
+/// Longest section of notes or debug link, bytes.
+const MAX_NOTES: usize = 64 * 1024;
+/// `NT_GO_BUILD_ID` of cmd/internal/buildid; its owner is `Go`.
+const NT_GO_BUILD_ID: u32 = 4;
+
+/// A 64-bit little-endian ELF file.
+pub(super) struct ElfFile {
+    file: File,
+    pub(super) header: FileHeader64<LittleEndian>,
+    pub(super) sections: Vec<Section>,
+    names: Vec<u8>,
+}
+
+/// What `.gnu_debuglink` says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DebugLink {
+    /// File name without a directory.
+    pub(super) name: String,
+    /// CRC-32 of that whole file.
+    pub(super) crc: u32,
+}
+
+impl ElfFile {
+    pub(super) fn read(file: File) -> Result<Self, Reason> {
+        let mut bytes = [0; size_of::<FileHeader64<LittleEndian>>()];
+        read_at(&file, &mut bytes, 0).map_err(|_| Reason::NotElf)?;
+        // A copy: the bytes on the stack need not be aligned.
+        let (header, _) =
+            pod::from_bytes::<FileHeader64<LittleEndian>>(&bytes).map_err(|()| Reason::NotElf)?;
+        let header = *header;
+        let ident = &header.e_ident;
+        if ident.magic != object::elf::ELFMAG || ident.class != object::elf::ELFCLASS64 {
+            return Err(Reason::NotElf);
+        }
+        if ident.data != object::elf::ELFDATA2LSB {
+            return Err(Reason::NotElf);
+        }
+        let count = usize::from(header.e_shnum(ORDER));
+        if count > MAX_SECTIONS || (count > 0 && header.e_shentsize(ORDER) != section_size()) {
+            return Err(Reason::BrokenElf);
+        }
+        let mut table = vec![0; count * size_of::<Section>()];
+        read_at(&file, &mut table, header.e_shoff(ORDER))?;
+        let (sections, _) =
+            pod::slice_from_bytes::<Section>(&table, count).map_err(|()| Reason::BrokenElf)?;
+        let mut elf = Self {
+            file,
+            header,
+            sections: sections.to_vec(),
+            names: Vec::new(),
+        };
+        if let Some(&names) = elf.sections.get(usize::from(header.e_shstrndx(ORDER))) {
+            elf.names = elf.data(&names, MAX_NAMES)?;
+        }
+        Ok(elf)
+    }
+
+    /// A section's name; empty when it has none.
+    pub(super) fn name(&self, section: &Section) -> &[u8] {
+        let from = usize::try_from(section.sh_name(ORDER)).unwrap_or(usize::MAX);
+        let name = self.names.get(from..).unwrap_or_default();
+        name.split(|&byte| byte == 0).next().unwrap_or_default()
+    }
+
+    /// The first section of that name that has contents in this file.
+    pub(super) fn section(&self, name: &str) -> Option<&Section> {
+        self.sections
+            .iter()
+            .find(|section| self.name(section) == name.as_bytes() && section.sh_type(ORDER) != SHT_NOBITS)
+    }
+
+    /// A section's bytes as they are in the file, at most `limit` of them.
+    pub(super) fn data(&self, section: &Section, limit: usize) -> Result<Vec<u8>, Reason> {
+        let size = usize::try_from(section.sh_size(ORDER)).unwrap_or(usize::MAX);
+        if size > limit {
+            return Err(Reason::TooLarge);
+        }
+        // Before the memory is taken: a header can claim what the file does not have.
+        if section.sh_offset(ORDER).saturating_add(size as u64) > self.file.metadata()?.len() {
+            return Err(Reason::BrokenElf);
+        }
+        let mut bytes = vec![0; size];
+        read_at(&self.file, &mut bytes, section.sh_offset(ORDER))?;
+        Ok(bytes)
+    }
+
+    /// `NT_GNU_BUILD_ID`, or Go's build id where there is no such note.
+    pub(super) fn build_id(&self) -> Option<Vec<u8>> {
+        let mut go = None;
+        for section in &self.sections {
+            if section.sh_type(ORDER) != SHT_NOTE || section.sh_flags(ORDER) & u64::from(SHF_COMPRESSED) != 0
+            {
+                continue;
+            }
+            let Ok(bytes) = self.data(section, MAX_NOTES) else {
+                continue;
+            };
+            let notes =
+                NoteIterator::<FileHeader64<LittleEndian>>::new(ORDER, section.sh_addralign(ORDER), &bytes);
+            let mut notes = notes.ok()?;
+            while let Ok(Some(note)) = notes.next() {
+                if note.name() == b"GNU" && note.n_type(ORDER) == NT_GNU_BUILD_ID {
+                    return Some(note.desc().to_vec());
+                }
+                if note.name() == b"Go" && note.n_type(ORDER) == NT_GO_BUILD_ID {
+                    go = Some(note.desc().to_vec());
+                }
+            }
+        }
+        go
+    }
+
+    /// The link to a file with debug information.
+    pub(super) fn debug_link(&self) -> Option<DebugLink> {
+        let bytes = self.data(self.section(".gnu_debuglink")?, MAX_NOTES).ok()?;
+        let length = bytes.iter().position(|&byte| byte == 0)?;
+        let name = str::from_utf8(&bytes[..length]).ok()?;
+        let crc = bytes.get((length + 1).next_multiple_of(4)..)?.first_chunk()?;
+        let is_plain = !name.is_empty() && !name.contains('/');
+        is_plain.then(|| DebugLink {
+            name: name.to_owned(),
+            crc: u32::from_le_bytes(*crc),
+        })
+    }
+
+    /// Whether the file has contents for a section that says where functions or lines are.
+    pub(super) fn has_debug_information(&self) -> bool {
+        self.section(".debug_info").is_some()
+    }
+
+    pub(super) fn has_symbol_table(&self) -> bool {
+        self.section(".symtab").is_some()
+    }
+
+    /// CRC-32 of the whole file, when it is not longer than `limit`.
+    pub(super) fn crc(&self, limit: u64) -> io::Result<Option<u32>> {
+        if self.file.metadata()?.len() > limit {
+            return Ok(None);
+        }
+        let (mut crc, mut at, mut buffer) = (flate2::Crc::new(), 0, vec![0; 64 * 1024]);
+        while at < limit {
+            match self.file.read_at(&mut buffer, at)? {
+                0 => break,
+                read => {
+                    crc.update(&buffer[..read]);
+                    at += read as u64;
+                }
+            }
+        }
+        Ok(Some(crc.sum()))
+    }
+}
+
+fn section_size() -> u16 {
+    const { size_of::<Section>() as u16 }
+}
+
+fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    file.read_exact_at(buffer, at)
+}
