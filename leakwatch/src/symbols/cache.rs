@@ -25,12 +25,20 @@ impl Place {
     }
 }
 
+/// How long an answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Validity {
+    /// Whoever maps the module.
+    Always,
+    /// Until the module is seen in another process than this: that one may still have the file.
+    Through(Option<Sighting>),
+}
+
 /// One answer.
 #[derive(Debug)]
 struct Known {
     symbol: Arc<Symbol>,
-    /// The process through which it was looked for; `None` when another one would have given the same answer.
-    sought: Option<Option<Sighting>>,
+    validity: Validity,
     /// The look-up that used it last.
     used: u64,
 }
@@ -49,25 +57,19 @@ impl Cache {
     pub(super) fn get(&mut self, place: &Place, module: &Module, address: u64) -> Option<Arc<Symbol>> {
         self.clock += 1;
         let known = self.places.get_mut(place)?.get_mut(&address)?;
-        if known.sought.is_some_and(|sought| sought != module.seen) {
+        if matches!(known.validity, Validity::Through(seen) if seen != module.seen) {
             return None;
         }
         known.used = self.clock;
         Some(Arc::clone(&known.symbol))
     }
 
-    pub(super) fn insert(
-        &mut self,
-        place: Place,
-        address: u64,
-        symbol: Arc<Symbol>,
-        sought: Option<Option<Sighting>>,
-    ) {
+    pub(super) fn insert(&mut self, place: Place, address: u64, symbol: Arc<Symbol>, validity: Validity) {
         if self.symbols >= CAPACITY {
             self.shrink();
         }
         let known = Known {
-            sought,
+            validity,
             used: self.clock,
             symbol,
         };
@@ -126,7 +128,7 @@ impl Known {
 mod tests {
     use std::sync::Arc;
 
-    use super::{CAPACITY, Cache, Place};
+    use super::{CAPACITY, Cache, Place, Validity};
     use crate::model::stack::{Module, ModuleKind, Sighting, Symbol};
 
     fn module(pid: u32) -> Module {
@@ -159,9 +161,14 @@ mod tests {
             place.clone(),
             1,
             Arc::new(Symbol::Unknown("process gone")),
-            Some(first.seen),
+            Validity::Through(first.seen),
         );
-        cache.insert(place.clone(), 2, Arc::new(Symbol::Unknown("no symbols")), None);
+        cache.insert(
+            place.clone(),
+            2,
+            Arc::new(Symbol::Unknown("no symbols")),
+            Validity::Always,
+        );
         assert!(cache.get(&place, &first, 1).is_some());
         assert!(cache.get(&place, &second, 1).is_none());
         assert!(cache.get(&place, &second, 2).is_some());
@@ -176,7 +183,7 @@ mod tests {
                 place.clone(),
                 address,
                 Arc::new(Symbol::Unknown("no symbols")),
-                None,
+                Validity::Always,
             );
             assert!(cache.get(&place, &module, 0).is_some());
             assert!(cache.symbols() <= CAPACITY);

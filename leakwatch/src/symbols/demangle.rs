@@ -59,7 +59,7 @@ impl Write for Bounded {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{MAX_NAME, name};
+    use super::{MAX_NAME, Write as _, name};
 
     #[test]
     fn each_language() {
@@ -82,7 +82,7 @@ mod tests {
         let mut bomb = String::from("_Z1fI1aE");
         for level in 0..30 {
             let seq = char::from_digit(level, 36).unwrap().to_ascii_uppercase();
-            bomb.push_str(&format!("1pIS{seq}_S{seq}_E"));
+            write!(bomb, "1pIS{seq}_S{seq}_E").unwrap();
         }
         let began = Instant::now();
         assert!(name(&bomb).len() <= bomb.len().max(MAX_NAME + 8));

@@ -67,6 +67,10 @@ impl ElfSymbols {
 
     /// The functions at an address as the ELF file states it, innermost first.
     pub(super) fn find(&self, address: u64) -> Result<Box<[Function]>, Reason> {
+        // blazesym computes the address after it.
+        if address == u64::MAX {
+            return Err(Reason::NotCovered);
+        }
         let found = self.find_in(&self.source, address);
         match &self.tables {
             // Broken DWARF does not take the symbol tables with it.

@@ -60,7 +60,9 @@ impl ElfFile {
             return Err(Reason::NotElf);
         }
         let count = usize::from(header.e_shnum(ORDER));
-        if count > MAX_SECTIONS || (count > 0 && header.e_shentsize(ORDER) != section_size()) {
+        if count > MAX_SECTIONS
+            || (count > 0 && usize::from(header.e_shentsize(ORDER)) != size_of::<Section>())
+        {
             return Err(Reason::BrokenElf);
         }
         let mut table = vec![0; count * size_of::<Section>()];
@@ -173,10 +175,6 @@ impl ElfFile {
         }
         Ok(Some(crc.sum()))
     }
-}
-
-fn section_size() -> u16 {
-    const { size_of::<Section>() as u16 }
 }
 
 fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {

@@ -74,7 +74,8 @@ impl GoTable {
         Ok(Some(Self { text_start, ..stated }))
     }
 
-    fn parse(bytes: Vec<u8>) -> Option<Self> {
+    /// Reads the header; `text_start` as it states it.
+    pub(super) fn parse(bytes: Vec<u8>) -> Option<Self> {
         if !is_header(&bytes) {
             return None;
         }
@@ -126,9 +127,9 @@ impl GoTable {
         while high - low > 1 {
             let middle = low.midpoint(high);
             if entry(middle)? <= offset {
-                low = middle
+                low = middle;
             } else {
-                high = middle
+                high = middle;
             }
         }
         let at = self

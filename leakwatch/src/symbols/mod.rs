@@ -106,9 +106,9 @@ impl Symbols {
                 place,
                 address,
                 symbol,
-                sought,
+                validity,
             } = answer;
-            self.cache.insert(place, address, symbol, sought);
+            self.cache.insert(place, address, symbol, validity);
         }
     }
 }

@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::cache::Place;
-use crate::model::stack::{Module, Sighting, Symbol};
+use super::cache::{Place, Validity};
+use crate::model::stack::{Module, Symbol};
 
 /// Most addresses that wait.
 const MAX_WAITING: usize = 65_536;
@@ -30,8 +30,7 @@ pub(super) struct Answer {
     pub(super) place: Place,
     pub(super) address: u64,
     pub(super) symbol: Arc<Symbol>,
-    /// The process that was asked, when another one may know better.
-    pub(super) sought: Option<Option<Sighting>>,
+    pub(super) validity: Validity,
 }
 
 /// What the thread holds now.

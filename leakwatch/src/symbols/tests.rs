@@ -1,6 +1,7 @@
 //! Real processes. Files are in `built`.
 
 mod built;
+mod go;
 
 use std::{
     fs::{self, File},
@@ -12,7 +13,7 @@ use std::{
 use super::{Symbols, elf_file::ElfFile};
 use crate::model::stack::{Function, Module, ModuleKind, Sighting, Symbol};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The module that an address of a process is in, and the address as the file states it.
 fn locate(pid: u32, address: u64) -> (Module, u64) {

@@ -1,9 +1,9 @@
 //! The thread that reads files and looks addresses up.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{cell::OnceCell, collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    cache::Place,
+    cache::{Place, Validity},
     perf_map,
     queue::{Answer, Batch, Held, Queue, Task},
     reason::Reason,
@@ -45,7 +45,7 @@ struct Worker {
     files: HashMap<Place, Open>,
     /// Batches so far.
     batches: u64,
-    vdso: Option<Option<Vdso>>,
+    vdso: OnceCell<Option<Vdso>>,
 }
 
 struct Open {
@@ -68,9 +68,10 @@ impl Worker {
         let answers = answers.map(|(address, found)| Answer {
             place: place.clone(),
             address,
-            sought: (found.as_ref().err())
-                .is_some_and(|reason| reason.depends_on_the_process())
-                .then_some(module.seen),
+            validity: match &found {
+                Err(reason) if reason.depends_on_the_process() => Validity::Through(module.seen),
+                _ => Validity::Always,
+            },
             symbol: Arc::new(match found {
                 Ok(functions) => Symbol::Functions(functions),
                 Err(reason) => Symbol::Unknown(reason.text()),
@@ -112,8 +113,8 @@ impl Worker {
             .collect()
     }
 
-    fn in_vdso(&mut self, build_id: Option<&[u8]>, addresses: &[u64]) -> Vec<Found> {
-        let vdso = self.vdso.get_or_insert_with(Vdso::own);
+    fn in_vdso(&self, build_id: Option<&[u8]>, addresses: &[u64]) -> Vec<Found> {
+        let vdso = self.vdso.get_or_init(Vdso::own);
         let find = |&address: &u64| match vdso {
             Some(vdso) => vdso.find(build_id, address).map(|function| Box::from([function])),
             None => Err(Reason::OtherVdso),

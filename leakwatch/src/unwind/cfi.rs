@@ -171,8 +171,13 @@ impl<'a> Check<'a> {
 
 #[cfg(test)]
 mod tests {
+    use framehop::{CacheNative, FrameAddress, Unwinder as _};
+
     use super::{Tables, sound_entries};
-    use crate::unwind::elf::{Elf, UnwindSection};
+    use crate::unwind::{
+        Registers, arch,
+        elf::{Elf, UnwindSection},
+    };
 
     const ADDRESS: u64 = 0x1_0000;
     /// Code that the entry of [`section`] is for.
@@ -224,6 +229,59 @@ mod tests {
     #[test]
     fn an_entry_without_end_is_left_out() {
         assert_eq!(sound_entries(&section(&vec![0; super::MAX_ENTRY])), []);
+    }
+
+    #[test]
+    fn every_broken_byte_is_survived() {
+        let file = std::fs::read("/proc/self/exe").expect("own executable");
+        let whole = Elf::read(&*file)
+            .and_then(|elf| elf.unwind_section(&*file))
+            .expect(".eh_frame");
+        // Every kind of entry is made by hand there: rows, an expression, saved and restored states.
+        let by_hand = section(&[
+            0x0e, 16, 0x86, 2, 0x42, 0x0a, 0x0d, 6, 0x41, 0x0b, 0x0f, 2, 0x77, 8, 0x10, 6, 2, 0x76, 0,
+        ]);
+        let real = UnwindSection {
+            address: whole.address,
+            bytes: whole.bytes[..4096].to_vec(),
+        };
+        for right in [by_hand, real] {
+            let address = right.address;
+            let codes: Vec<i32> = sound_entries(&right).into_iter().map(|(code, _)| code).collect();
+            assert!(!codes.is_empty());
+            for index in 0..right.bytes.len() {
+                for broken in [0, 0x7f, 0xff, right.bytes[index] ^ 0x10] {
+                    let mut bytes = right.bytes.clone();
+                    bytes[index] = broken;
+                    let Some(tables) = Tables::new(UnwindSection { address, bytes }, 0) else {
+                        continue;
+                    };
+                    for code in codes.iter().take(4) {
+                        unwind_all(&tables, address.wrapping_add_signed(i64::from(*code)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// From each of the first instructions, with registers at both ends of what there is.
+    fn unwind_all(tables: &Tables, code: u64) {
+        let mut cache = CacheNative::new();
+        for offset in 0..16 {
+            for registers in [0, 0x1000, u64::MAX - 7] {
+                let registers = Registers {
+                    pc: code,
+                    sp: registers,
+                    fp: registers,
+                    lr: code,
+                };
+                let mut state = arch::state(&registers);
+                let address = FrameAddress::from_instruction_pointer(code.wrapping_add(offset));
+                let _ = tables
+                    .unwinder
+                    .unwind_frame(address, &mut state, &mut cache, &mut |address| Ok(address));
+            }
+        }
     }
 
     #[test]

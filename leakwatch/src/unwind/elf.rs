@@ -27,6 +27,8 @@ const MAX_BUILD_ID: usize = 128;
 const MAX_ADDRESS: u64 = 1 << 56;
 /// Type of the note `Go` that holds Go's build id (cmd/internal/buildid).
 const NT_GO_BUILD_ID: u32 = 4;
+/// Section of Go's table of functions; there even where the build id was left out.
+const GO_TABLE: &[u8] = b".gopclntab\0";
 /// How the linker encodes the address of `.eh_frame` in `.eh_frame_hdr`: relative to the field, 4 bytes signed.
 const PCREL_SDATA4: u8 = 0x1b;
 
@@ -80,6 +82,8 @@ pub(super) struct Elf {
     /// GNU's build id, else Go's.
     pub(super) build_id: Option<Box<[u8]>>,
     pub(super) segments: Box<[Segment]>,
+    /// Linked by Go's linker: its code keeps frame pointers and has no unwind tables.
+    pub(super) is_go: bool,
     eh_frame: Option<EhFrame>,
 }
 
@@ -104,10 +108,13 @@ impl Elf {
             header.e_phentsize.get(LittleEndian),
         )?;
         let segments: Box<[Segment]> = programs.iter().filter_map(segment).collect();
+        let notes = notes(file, &programs);
+        let sections = Sections::read(file, &header);
+        let eh_frame = sections.as_ref().and_then(Sections::eh_frame);
         Some(Self {
-            build_id: build_id(file, &programs),
-            eh_frame: eh_frame_by_section(file, &header)
-                .or_else(|| eh_frame_by_segment(file, &programs, &segments)),
+            is_go: notes.go.is_some() || sections.is_some_and(|sections| sections.find(GO_TABLE).is_some()),
+            build_id: notes.gnu.or(notes.go),
+            eh_frame: eh_frame.or_else(|| eh_frame_by_segment(file, &programs, &segments)),
             segments,
         })
     }
@@ -151,8 +158,15 @@ fn segment(program: &ProgramHeader64<LittleEndian>) -> Option<Segment> {
     (is_sane && program.p_type.get(LittleEndian) == PT_LOAD).then_some(segment)
 }
 
-fn build_id(file: &(impl ReadAt + ?Sized), programs: &[ProgramHeader64<LittleEndian>]) -> Option<Box<[u8]>> {
-    let mut go = None;
+/// Build ids.
+#[derive(Default)]
+struct Notes {
+    gnu: Option<Box<[u8]>>,
+    go: Option<Box<[u8]>>,
+}
+
+fn notes(file: &(impl ReadAt + ?Sized), programs: &[ProgramHeader64<LittleEndian>]) -> Notes {
+    let mut found = Notes::default();
     for program in programs
         .iter()
         .filter(|program| program.p_type.get(LittleEndian) == PT_NOTE)
@@ -172,38 +186,52 @@ fn build_id(file: &(impl ReadAt + ?Sized), programs: &[ProgramHeader64<LittleEnd
                 continue;
             }
             match (note.name(), note.n_type(LittleEndian)) {
-                (b"GNU", NT_GNU_BUILD_ID) => return Some(id.into()),
-                (b"Go", NT_GO_BUILD_ID) => go = Some(id.into()),
+                (b"GNU", NT_GNU_BUILD_ID) => found.gnu = Some(id.into()),
+                (b"Go", NT_GO_BUILD_ID) => found.go = Some(id.into()),
                 _ => {}
             }
         }
     }
-    go
+    found
 }
 
-fn eh_frame_by_section(
-    file: &(impl ReadAt + ?Sized),
-    header: &FileHeader64<LittleEndian>,
-) -> Option<EhFrame> {
-    let sections: Vec<SectionHeader64<LittleEndian>> = records(
-        file,
-        header.e_shoff.get(LittleEndian),
-        header.e_shnum.get(LittleEndian),
-        header.e_shentsize.get(LittleEndian),
-    )?;
-    let names = sections.get(usize::from(header.e_shstrndx.get(LittleEndian)))?;
-    let size = names.sh_size.get(LittleEndian);
-    let names = bytes(file, names.sh_offset.get(LittleEndian), size, MAX_NOTES)?;
-    let is_eh_frame = |section: &&SectionHeader64<LittleEndian>| {
-        let name = names.get(section.sh_name.get(LittleEndian) as usize..);
-        name.is_some_and(|name| name.starts_with(b".eh_frame\0"))
-    };
-    let section = sections.iter().find(is_eh_frame)?;
-    checked(EhFrame {
-        offset: section.sh_offset.get(LittleEndian),
-        size: section.sh_size.get(LittleEndian),
-        address: section.sh_addr.get(LittleEndian),
-    })
+/// The section headers, of a file that was not stripped of them.
+struct Sections {
+    headers: Vec<SectionHeader64<LittleEndian>>,
+    names: Vec<u8>,
+}
+
+impl Sections {
+    fn read(file: &(impl ReadAt + ?Sized), header: &FileHeader64<LittleEndian>) -> Option<Self> {
+        let headers: Vec<SectionHeader64<LittleEndian>> = records(
+            file,
+            header.e_shoff.get(LittleEndian),
+            header.e_shnum.get(LittleEndian),
+            header.e_shentsize.get(LittleEndian),
+        )?;
+        let names = headers.get(usize::from(header.e_shstrndx.get(LittleEndian)))?;
+        let size = names.sh_size.get(LittleEndian);
+        let names = bytes(file, names.sh_offset.get(LittleEndian), size, MAX_NOTES)?;
+        Some(Self { headers, names })
+    }
+
+    /// The section whose name ends so; `end` ends with a NUL. Go's table is `.data.rel.ro.gopclntab` in some files.
+    fn find(&self, end: &[u8]) -> Option<&SectionHeader64<LittleEndian>> {
+        self.headers.iter().find(|header| {
+            let name = self.names.get(header.sh_name.get(LittleEndian) as usize..);
+            let name = name.and_then(|name| name.split_inclusive(|&byte| byte == 0).next());
+            name.is_some_and(|name| name.ends_with(end))
+        })
+    }
+
+    fn eh_frame(&self) -> Option<EhFrame> {
+        let section = self.find(b".eh_frame\0")?;
+        checked(EhFrame {
+            offset: section.sh_offset.get(LittleEndian),
+            size: section.sh_size.get(LittleEndian),
+            address: section.sh_addr.get(LittleEndian),
+        })
+    }
 }
 
 /// Without section headers `.eh_frame_hdr` says where `.eh_frame` begins, and the segment around it where it ends at the

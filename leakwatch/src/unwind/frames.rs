@@ -22,6 +22,8 @@ const NO_FRAME: u64 = 1;
 pub(super) struct Place {
     pub(super) at: CodeAddress,
     pub(super) kind: ModuleKind,
+    /// It was linked by Go's linker.
+    pub(super) is_go: bool,
     pub(super) rules: Rules,
 }
 
@@ -116,6 +118,9 @@ impl Walker {
                 Step::NoFramePointer if registers.fp != 0 && place.kind != ModuleKind::Anonymous => {
                     return StackEnd::Outermost;
                 }
+                // Go keeps frame pointers everywhere. One that leads out of the stack was left there by the code that runs on
+                // another stack of the same thread (`mcall`, `mstart`); no caller is on this one.
+                Step::Lost if place.is_go && frames.len() > 1 => return StackEnd::Outermost,
                 Step::NoFramePointer | Step::Lost => return StackEnd::Lost,
             }
         }
@@ -135,16 +140,21 @@ impl Walker {
             Rules::Tables(_) => self.step(address, &place.rules, state, stack, locate),
             // A function that calls no other one may have no frame: then the return address is where the call left it.
             Rules::FramePointer => match arch::leaf(state, |address| stack.read(address)) {
-                Some(return_address) => caller(return_address, locate),
-                None => Step::Lost,
+                Some(return_address) if return_address != 0 => caller(return_address, locate),
+                _ => Step::Lost,
             },
         };
-        match step {
-            Step::Lost => {
-                *state = before;
-                self.step(address, &Rules::FramePointer, state, stack, locate)
+        if matches!(step, Step::Caller(_) | Step::CopyEnded) {
+            return step;
+        }
+        // Code without tables in a file that has some, as Go's next to C, is taken for a function without a frame.
+        let mut other = before;
+        match self.step(address, &Rules::FramePointer, &mut other, stack, locate) {
+            Step::Caller(caller) => {
+                *state = other;
+                Step::Caller(caller)
             }
-            step => step,
+            _ => step,
         }
     }
 

@@ -12,6 +12,7 @@ mod elf;
 mod file;
 mod frames;
 mod modules;
+mod source;
 mod stacks;
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::File,
-    io,
     sync::Arc,
 };
 
@@ -14,12 +12,12 @@ use super::{
     elf::{Elf, Segment},
     file::{FileId, FoundFile},
     frames::{Place, Rules},
-    threads::{MAX_STACK, read_memory},
+    source::{shown, tables, vdso},
 };
 use crate::model::stack::{CodeAddress, Module, ModuleId, ModuleKind, Sighting};
 
 /// Unwind tables in memory, bytes.
-const MAX_TABLES: usize = 48 << 20;
+const MAX_TABLES: usize = 24 << 20;
 /// Most modules.
 const MAX_MODULES: usize = 16 << 10;
 /// Most files of which it is remembered what they are.
@@ -202,17 +200,19 @@ impl Modules {
         let entry = self.slots.get_mut(id.0 as usize)?.as_mut()?;
         entry.last_used = self.clock;
         let kind = entry.module.kind;
+        let is_go = entry.elf.as_ref().is_some_and(|elf| elf.is_go);
         let Some(elf) = &entry.elf else {
             return Some(Place {
                 at: CodeAddress { module: id, address },
                 kind,
+                is_go,
                 rules: Rules::FramePointer,
             });
         };
         let at = elf.code_address(mapping.offset.checked_add(address - mapping.start)?)?;
         let mut grown = 0;
         if matches!(entry.tables, Loaded::NotYet) {
-            match load(elf, image, mapping) {
+            match tables(image, mapping, elf) {
                 Err(_) => {}
                 Ok(None) => entry.tables = Loaded::Absent,
                 Ok(Some(tables)) => {
@@ -236,6 +236,7 @@ impl Modules {
                 address: at,
             },
             kind,
+            is_go,
             rules,
         })
     }
@@ -321,27 +322,6 @@ impl Entry {
     }
 }
 
-/// Reads the unwind tables through a mapping; nothing when there are none.
-fn load(elf: &Elf, image: Image, mapping: &Mapping) -> io::Result<Option<Tables>> {
-    let section = match &mapping.backing {
-        Backing::File(path, inode) => {
-            let file: File = FoundFile::find(image.process.pid, mapping, path, *inode)?.open()?;
-            elf.unwind_section(&file)
-        }
-        Backing::Vdso => elf.unwind_section(&*vdso(image, mapping)?),
-        Backing::Anonymous => None,
-    };
-    Ok(section.and_then(|section| Tables::new(section, elf.base())))
-}
-
-fn vdso(image: Image, mapping: &Mapping) -> io::Result<Vec<u8>> {
-    let size = usize::try_from(mapping.end - mapping.start).unwrap_or(MAX_STACK);
-    let mut bytes = vec![0; size.min(MAX_STACK)];
-    let read = read_memory(image.process.pid, mapping.start, &mut bytes)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
-
 fn sighting(image: Image, mapping: &Mapping) -> Sighting {
     Sighting {
         pid: image.process.pid,
@@ -349,11 +329,83 @@ fn sighting(image: Image, mapping: &Mapping) -> Sighting {
     }
 }
 
-/// A path that does no harm where it is shown.
-fn shown(path: &[u8]) -> String {
-    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    let path = String::from_utf8_lossy(path);
-    path.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+#[cfg(test)]
+mod tests {
+    use super::Modules;
+    use crate::{
+        model::{identity::ProcessId, stack::ModuleKind},
+        unwind::{
+            Image,
+            address_space::{AddressSpace, Backing, Mapping},
+            frames::Rules,
+        },
+    };
+
+    fn own_image() -> Image {
+        let pid = std::process::id();
+        Image {
+            process: ProcessId {
+                pid,
+                start_time_ns: 0,
+            },
+            exec_id: 0,
+        }
+    }
+
+    /// Mappings of the files of this process that have unwind tables, and of the vDSO.
+    fn own_mappings() -> Vec<Mapping> {
+        let space = AddressSpace::read(std::process::id()).expect("alive");
+        let is_module = |mapping: &&Mapping| mapping.backing != Backing::Anonymous;
+        space.mappings().iter().filter(is_module).cloned().collect()
+    }
+
+    #[test]
+    fn the_tables_used_last_stay() {
+        let image = own_image();
+        let mut modules = Modules::with_limit(1);
+        for round in 0..2 {
+            for mapping in own_mappings() {
+                let id = modules.find(image, &mapping).expect("readable");
+                let place = modules
+                    .place(id, image, &mapping, mapping.start + 0xfff)
+                    .expect("code");
+                assert!(matches!(place.rules, Rules::Tables(_)), "{mapping:?}");
+                assert_eq!(
+                    modules.loaded(),
+                    1,
+                    "no more than the limit, but the one that is asked for"
+                );
+                assert_eq!(
+                    modules.loaded,
+                    modules.slots[id.0 as usize]
+                        .as_ref()
+                        .map_or(0, super::Entry::tables_size)
+                );
+            }
+            assert_eq!(modules.len(), own_mappings().len(), "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_module_is_the_same_for_all_processes_and_own_code_is_not() {
+        let (image, mut other) = (own_image(), own_image());
+        other.exec_id = 1;
+        let mut modules = Modules::default();
+        for mut mapping in own_mappings() {
+            assert_eq!(modules.find(image, &mapping), modules.find(other, &mapping));
+            mapping.backing = Backing::Anonymous;
+            let own = modules.find(image, &mapping).expect("room");
+            assert_ne!(modules.find(other, &mapping), Some(own));
+            assert_eq!(
+                modules.get(own).map(|module| module.kind),
+                Some(ModuleKind::Anonymous)
+            );
+        }
+        let vdso = modules
+            .slots
+            .iter()
+            .flatten()
+            .find(|entry| entry.module.kind == ModuleKind::Vdso);
+        assert_eq!(vdso.map(|entry| entry.module.path.as_str()), Some("[vdso]"));
+    }
 }

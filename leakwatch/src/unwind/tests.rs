@@ -179,7 +179,7 @@ fn any_registers_and_memory_are_survived() {
     let code = a_process_that_is_gone_has_no_stack as *const () as u64;
     let libc = libc::read as *const () as u64;
     let unwinder = RefCell::new(Unwinder::default());
-    let seen = Cell::new(0);
+    let callers = Cell::new(0);
     let stack = 0x7000_0000_0000;
     let words = prop::collection::vec(word(code, libc, stack), 64);
     let registers = (
@@ -188,7 +188,7 @@ fn any_registers_and_memory_are_survived() {
         word(code, libc, stack),
     );
     let mut runner = TestRunner::new(Config {
-        cases: 5000,
+        cases: 2000,
         failure_persistence: None,
         ..Config::default()
     });
@@ -198,9 +198,9 @@ fn any_registers_and_memory_are_survived() {
         let id = unwinder.unwind(image(pid), Registers { pc, sp, fp, lr: pc }, &memory);
         let frames = unwinder.stack(id).frames.len();
         prop_assert!(frames <= MAX_FRAMES);
-        seen.set(seen.get() + frames);
+        callers.set(callers.get() + frames.saturating_sub(1));
         Ok(())
     });
     tried.expect("no panic");
-    assert!(seen.get() > 5000, "walks go on: {}", seen.get());
+    assert!(callers.get() > 100, "walks go on: {}", callers.get());
 }

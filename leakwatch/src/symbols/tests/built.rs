@@ -226,7 +226,8 @@ fn hostile_files_are_read_without_panic() {
     let good = fs::read(built.path("program")).unwrap();
     let addresses = [0, built.outer.0, built.outer.0 + 4, built.hidden.0, u64::MAX];
     assert!(read(&good, &addresses) > 0);
-    let table = u64::from_le_bytes(*good[0x28..].first_chunk().unwrap()) as usize;
+    let table = u64::from_le_bytes(*good[0x28..].first_chunk().unwrap());
+    let table = usize::try_from(table).unwrap();
     let interesting = prop_oneof![(0..64_usize).prop_map(|at| at), table..good.len(), 0..good.len(),];
     let values = prop_oneof![
         Just(u64::MAX),
@@ -236,7 +237,10 @@ fn hostile_files_are_read_without_panic() {
         any::<u64>()
     ];
     let changes = prop::collection::vec((interesting, values, 1..=8_usize), 1..8);
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(400));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(400)
+    });
     runner
         .run(
             &(changes, any::<prop::sample::Index>(), any::<bool>()),

@@ -1,0 +1,190 @@
+//! Stacks as they were taken from real programs, innermost frame first.
+
+use super::blamed;
+use crate::model::snapshot::FrameRow;
+
+/// Frames from `MODULE FUNCTION` lines; `?` is a frame without a name.
+fn stack(text: &str) -> Vec<FrameRow> {
+    let frame = |line: &str| {
+        let (module, function) = line.trim().split_once(' ').unwrap();
+        FrameRow {
+            function: (function != "?").then(|| function.to_owned()),
+            file: None,
+            line: None,
+            module: module.to_owned(),
+            build_id: None,
+            address: 0,
+            inlined: false,
+            reason: None,
+        }
+    };
+    text.trim().lines().map(frame).collect()
+}
+
+#[track_caller]
+fn assert_blames(text: &str, expected: &str) {
+    let frames = stack(text);
+    let blamed = blamed(&frames).map(|at| frames[at].function.as_deref().unwrap_or("?"));
+    assert_eq!(blamed, Some(expected));
+}
+
+#[test]
+fn c_past_libc() {
+    assert_blames(
+        "/lib/x86_64-linux-gnu/libc.so.6 __open64_nocancel
+         /lib/x86_64-linux-gnu/libc.so.6 _IO_file_fopen
+         /lib/x86_64-linux-gnu/libc.so.6 fopen
+         /opt/app/server load_config
+         /opt/app/server main
+         /lib/x86_64-linux-gnu/libc.so.6 __libc_start_call_main",
+        "load_config",
+    );
+}
+
+#[test]
+fn c_linked_statically_with_its_allocator() {
+    assert_blames(
+        "/opt/app/static __mmap
+         /opt/app/static sysmalloc
+         /opt/app/static _int_malloc
+         /opt/app/static malloc
+         /opt/app/static grow_table.constprop.0
+         /opt/app/static main
+         /opt/app/static __libc_start_call_main
+         /opt/app/static _start",
+        "grow_table.constprop.0",
+    );
+}
+
+#[test]
+fn cpp_past_templates_of_the_standard_library() {
+    assert_blames(
+        "/usr/lib/libjemalloc.so.2 je_malloc_default
+         /usr/lib/libstdc++.so.6.0.30 operator new(unsigned long)
+         /opt/app/worker std::__new_allocator<Item>::allocate(unsigned long, void const*)
+         /opt/app/worker void std::vector<Item, std::allocator<Item> >::_M_realloc_insert<Item const&>(Item*, Item const&)
+         /opt/app/worker (anonymous namespace)::Cache::put(std::string const&)
+         /opt/app/worker main",
+        "(anonymous namespace)::Cache::put(std::string const&)",
+    );
+    assert_blames(
+        "/opt/app/worker operator new(unsigned long)
+         /opt/app/worker std::function<void (int)>::operator()(int) const
+         /opt/app/worker Pool::operator<(Pool const&)",
+        "Pool::operator<(Pool const&)",
+    );
+}
+
+#[test]
+fn rust_past_std_and_traits() {
+    assert_blames(
+        "/lib/libc.so.6 open64
+         /opt/app/agent std::sys::fs::unix::File::open_c
+         /opt/app/agent std::fs::OpenOptions::_open
+         /opt/app/agent <&std::fs::File as std::io::Read>::read
+         /opt/app/agent <agent::Watcher as core::iter::traits::iterator::Iterator>::next
+         /opt/app/agent core::ops::function::FnOnce::call_once
+         /opt/app/agent std::rt::lang_start_internal
+         /opt/app/agent main",
+        "<agent::Watcher as core::iter::traits::iterator::Iterator>::next",
+    );
+    assert_blames(
+        "/lib/libc.so.6 malloc
+         /opt/app/agent __rustc::__rdl_alloc
+         /opt/app/agent <alloc::vec::Vec<agent::Row> as core::clone::Clone>::clone
+         /opt/app/agent alloc::raw_vec::RawVec<T,A>::grow_one
+         /opt/app/agent agent::collect::{closure#0}",
+        "agent::collect::{closure#0}",
+    );
+}
+
+#[test]
+fn go_past_the_standard_library() {
+    assert_blames(
+        "/opt/app/api internal/runtime/syscall.Syscall6
+         /opt/app/api syscall.Syscall6
+         /opt/app/api syscall.openat
+         /opt/app/api os.openFileNolog
+         /opt/app/api os.Open
+         /opt/app/api main.(*server).handle
+         /opt/app/api net/http.HandlerFunc.ServeHTTP
+         /opt/app/api net/http.(*conn).serve
+         /opt/app/api runtime.goexit",
+        "main.(*server).handle",
+    );
+    assert_blames(
+        "/opt/app/api syscall.Socket
+         /opt/app/api net.(*Dialer).DialContext
+         /opt/app/api github.com/jackc/pgx/v5/pgconn.connect
+         /opt/app/api main.main",
+        "github.com/jackc/pgx/v5/pgconn.connect",
+    );
+}
+
+#[test]
+fn a_c_file_is_not_go() {
+    let mut frames = stack("/opt/app/x log.flush\n/opt/app/x main");
+    frames[0].file = Some("src/log.c".to_owned());
+    assert_eq!(blamed(&frames), Some(0));
+}
+
+#[test]
+fn interpreters_only_when_there_is_nothing_better() {
+    assert_blames(
+        "/lib/libc.so.6 accept4
+         /usr/lib/python3.11/lib-dynload/_socket.cpython-311-x86_64-linux-gnu.so sock_accept
+         /usr/bin/python3.11 cfunction_vectorcall_NOARGS
+         /usr/bin/python3.11 _PyEval_EvalFrameDefault
+         /usr/bin/python3.11 Py_RunMain
+         /lib/libc.so.6 __libc_start_call_main",
+        "sock_accept",
+    );
+    assert_blames(
+        "/lib/libc.so.6 open64
+         /usr/bin/node uv_fs_open
+         /usr/bin/node node::fs::Open(v8::FunctionCallbackInfo<v8::Value> const&)
+         [anon] JS:~openSync node:fs:560
+         [anon] JS:*storeSession /srv/leak.js:12
+         /usr/bin/node v8::Function::Call(v8::Local<v8::Context>)",
+        "JS:*storeSession /srv/leak.js:12",
+    );
+    assert_blames(
+        "/lib/libc.so.6 __socket
+         /usr/lib/jvm/java-17/lib/libnet.so NET_Socket
+         [anon] void java.net.Socket.connect(java.net.SocketAddress)
+         [anon] void shop.HttpPool.connect()
+         /usr/lib/jvm/java-17/lib/server/libjvm.so JavaCalls::call_helper",
+        "void shop.HttpPool.connect()",
+    );
+}
+
+#[test]
+fn code_without_names() {
+    // Stripped: the place of the call, and not what started the thread.
+    assert_blames(
+        "/lib/libc.so.6 __socket
+         /usr/sbin/daemon ?
+         /usr/sbin/daemon ?
+         /lib/libc.so.6 __libc_start_call_main",
+        "?",
+    );
+    assert_eq!(
+        blamed(&stack(
+            "/lib/libc.so.6 socket\n/usr/sbin/daemon ?\n/usr/sbin/daemon ?"
+        )),
+        Some(1)
+    );
+    // A library's name is better than an unnamed place.
+    assert_blames(
+        "/lib/libc.so.6 socket\n/usr/sbin/daemon ?\n/usr/lib/libpq.so.5 PQconnect",
+        "PQconnect",
+    );
+    // JIT code without a map has neither.
+    assert_blames(
+        "/lib/libc.so.6 open64\n/usr/bin/node uv_fs_open\n[anon] ?",
+        "uv_fs_open",
+    );
+    assert_blames("/lib/libc.so.6 clone3\n[anon] ?", "clone3");
+    assert_eq!(blamed(&stack("[anon] ?\n[vdso] ?")), None);
+    assert_eq!(blamed(&[]), None);
+}
