@@ -132,17 +132,23 @@ impl Agent {
 
     /// A snapshot over the socket of one process, with all that is known about it.
     pub fn snapshot_of(&self, pid: u32) -> Result<Snapshot> {
-        self.top(&["-p", &pid.to_string()])
+        self.snapshot_of_all([pid])
     }
 
-    fn top(&self, extra: &[&str]) -> Result<Snapshot> {
+    /// The same of several processes at once.
+    pub fn snapshot_of_all(&self, pids: impl IntoIterator<Item = u32>) -> Result<Snapshot> {
+        let pids: Vec<String> = pids.into_iter().map(|pid| format!("--pid={pid}")).collect();
+        self.top(&pids)
+    }
+
+    fn top(&self, extra: &[impl AsRef<OsStr>]) -> Result<Snapshot> {
         let socket = self.socket();
         let arguments = ["top", "--once", "-o", "json"]
-            .iter()
-            .chain(extra)
-            .chain(&["--connect"])
-            .map(OsStr::new);
-        let text = binary::stdout(&self.binary, arguments.chain([socket.as_os_str()]))?;
+            .map(OsStr::new)
+            .into_iter()
+            .chain(extra.iter().map(AsRef::as_ref))
+            .chain([OsStr::new("--connect"), socket.as_os_str()]);
+        let text = binary::stdout(&self.binary, arguments)?;
         serde_json::from_slice(&text).context("not a snapshot")
     }
 

@@ -34,7 +34,7 @@ pub fn leakwatch() -> Result<PathBuf> {
 }
 
 /// This test's own program is `TARGET/PROFILE/deps/NAME`, wherever `TARGET` is.
-fn target_directory() -> Result<PathBuf> {
+pub fn target_directory() -> Result<PathBuf> {
     let own = env::current_exe().context("cannot find this program's own path")?;
     let profile = own.ancestors().skip(1).find(|dir| !dir.ends_with("deps"));
     Ok(profile

@@ -5,9 +5,12 @@
 pub mod agent;
 pub mod binary;
 pub mod compare;
+pub mod container;
 pub mod holder;
+pub mod leaks;
 pub mod load;
 pub mod package;
+pub mod sites;
 pub mod stress;
 pub mod table;
 pub mod tmux;

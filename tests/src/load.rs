@@ -1,8 +1,10 @@
 //! Real programs under a bounded load on loopback.
 
+pub mod connections;
 pub mod go;
 pub mod http;
 pub mod java;
+pub mod leaky;
 pub mod nginx;
 pub mod node;
 pub mod postgres;

@@ -61,11 +61,7 @@ pub fn kind_of_link(link: &str) -> &'static str {
 mod tests {
     use std::{
         fs::File,
-        io::pipe,
-        os::{
-            fd::{FromRawFd, OwnedFd},
-            unix::net::UnixStream,
-        },
+        os::fd::{FromRawFd, OwnedFd},
     };
 
     use super::{super::Truth, kind_of_link};
@@ -106,9 +102,11 @@ mod tests {
             unsafe { OwnedFd::from_raw_fd(fd) }
         };
         let (timers, notifies) = (count("timerfd"), count("inotify"));
-        // SAFETY: plain system calls.
+        // SAFETY: takes no pointer.
         let timer = owned(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC) });
-        let _notifies = [(); 2].map(|()| owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC) }));
+        // SAFETY: takes no pointer.
+        let notify = || owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC) });
+        let _notifies = [notify(), notify()];
         assert_eq!((count("timerfd"), count("inotify")), (timers + 1, notifies + 2));
         drop(timer);
         assert_eq!(count("timerfd"), timers);
