@@ -136,7 +136,7 @@ fn a_difference_names_what_grew_or_what_is_wrong_with_the_files() -> Result<()> 
     );
     let svg = run(&["diff", &base_file, &new_file, "-o", "svg"])?;
     ensure!(
-        String::from_utf8(svg.stdout)?.contains("connect"),
+        String::from_utf8_lossy(&svg.stdout).contains("connect"),
         "{}",
         stderr(&svg)
     );
