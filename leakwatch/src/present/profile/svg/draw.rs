@@ -202,14 +202,14 @@ impl Picture<'_> {
         let mut lines = vec![node.name.replace(['\n', '\r'], " ")];
         let held = amount(self.resource, node.value);
         lines.push(match self.colors {
-            Colors::Modules => format!("{held}, {:.1} %", share(node.value, self.total)),
+            Colors::Modules => format!("{held} held, {:.1} %", share(node.value, self.total)),
             Colors::Change => {
                 let sign = if node.value < node.base { '-' } else { '+' };
                 let change = amount(self.resource, node.value.abs_diff(node.base));
                 format!(
-                    "{sign}{change}: {:.1} % of {} before, {:.1} % of {held} now",
-                    share(node.base, self.base),
+                    "{sign}{change}: {} ({:.1} %) before, {held} ({:.1} %) now",
                     amount(self.resource, node.base),
+                    share(node.base, self.base),
                     share(node.value, self.total),
                 )
             }

@@ -39,20 +39,20 @@ pub fn of_diff(diff: &Diff) -> String {
         name: "all processes".to_owned(),
         ..Node::default()
     };
-    let mut gone = 0;
+    let mut sums: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for change in &diff.stacks {
         root.add(&changed_stack(change), change.new, change.base);
-        if change.new == 0 {
-            gone += change.base;
-        }
+        let (base, new) = sums.entry(&change.kind).or_default();
+        *base += change.base;
+        *new += change.new;
     }
     root.sort();
-    let subtitle = format!(
-        "{} before, {} now; {} were held by stacks that hold nothing now",
-        amount(diff.resource, root.base),
-        amount(diff.resource, root.value),
-        amount(diff.resource, gone),
-    );
+    let kinds = sums.into_iter().map(|(kind, (base, new))| {
+        let [base, new] = [base, new].map(|held| amount(diff.resource, held));
+        format!("{kind} {base} to {new}")
+    });
+    let kinds = kinds.collect::<Vec<_>>().join(", ");
+    let subtitle = format!("{kinds}; stacks that hold nothing now are not drawn");
     draw::draw(
         &only_process(root),
         diff.resource,
@@ -71,8 +71,9 @@ fn by_kind(profile: &Profile) -> String {
     let kinds = held.map(|(kind, live)| format!("{kind} {}", amount(profile.resource, *live)));
     let kinds = kinds.collect::<Vec<_>>().join(", ");
     match profile.resource {
-        Resource::Memory => format!("{kinds} (both see the same memory)"),
-        Resource::Fd | Resource::Thread => format!("{}: {kinds}", amount(profile.resource, profile.live())),
+        Resource::Memory if sums.len() > 1 => format!("{kinds} (both see the same memory)"),
+        Resource::Memory => kinds,
+        Resource::Fd | Resource::Thread => format!("{}: {kinds}", units::count(profile.live())),
     }
 }
 
@@ -126,7 +127,6 @@ fn plain(name: String) -> Frame {
 fn amount(resource: Resource, amount: u64) -> String {
     match resource {
         Resource::Memory => units::bytes(amount),
-        Resource::Fd => format!("{} descriptors", units::count(amount)),
-        Resource::Thread => format!("{} threads", units::count(amount)),
+        Resource::Fd | Resource::Thread => units::count(amount),
     }
 }
