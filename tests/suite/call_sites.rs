@@ -297,7 +297,7 @@ impl Expected {
         Self {
             what: format!("{} {}", language.program(), mode.argument()),
             pid,
-            kind: mode.kind(),
+            kind: mode.kind(language),
             function: language.function(mode),
         }
     }
