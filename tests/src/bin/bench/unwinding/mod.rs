@@ -53,7 +53,10 @@ pub(crate) fn measure(quick: bool) -> Result<String> {
     for (name, start) in PROGRAMS {
         eprint!("\r{name:<20}");
         if let Some(program) = start()? {
-            rows.push((name, sample(name, program, count).with_context(|| name.to_owned())?));
+            rows.push((
+                name,
+                sample(name, program, count).with_context(|| name.to_owned())?,
+            ));
         }
     }
     eprintln!();
@@ -63,7 +66,9 @@ pub(crate) fn measure(quick: bool) -> Result<String> {
 fn sample(name: &'static str, program: Program, count: usize) -> Result<Samples> {
     let pid = program.pids()?.first().copied().context("no process")?;
     let load = thread::spawn(move || load(name, &program));
-    let sampler = binary::leakwatch()?.with_file_name("examples").join("stack_samples");
+    let sampler = binary::leakwatch()?
+        .with_file_name("examples")
+        .join("stack_samples");
     let output = Command::new(&sampler)
         .args(["--of", &pid.to_string(), "--count", &count.to_string()])
         .args(["--seconds", &DEADLINE.as_secs().to_string()])

@@ -85,7 +85,11 @@ fn cost_of(name: &str, samples: &Samples) -> Vec<String> {
 /// Median and most.
 fn spread(frames: &[usize]) -> String {
     let frames: Vec<u64> = frames.iter().map(|&frames| frames as u64).collect();
-    format!("{:.0}, most {:.0}", quantile(&frames, 0.5), quantile(&frames, 1.0))
+    format!(
+        "{:.0}, most {:.0}",
+        quantile(&frames, 0.5),
+        quantile(&frames, 1.0)
+    )
 }
 
 /// 0 without values.
