@@ -211,7 +211,7 @@ for _ in range(900):
         open('/dev/null').close()
     time.sleep(0.02)
 time.sleep(60)",
-        kind: "file",
+        kind: "duplicate",
         function: "_Py_dup",
     },
     Stock {
