@@ -15,6 +15,9 @@ const (
 	churn   = 10
 	held    = 900
 	mapping = 1 << 16
+
+	readWrite = syscall.PROT_READ | syscall.PROT_WRITE
+	anonymous = syscall.MAP_PRIVATE | syscall.MAP_ANONYMOUS
 )
 
 type mode struct{ leak, churn func() }
@@ -87,22 +90,22 @@ func churnThread() {
 	<-done
 }
 
-func mapMemory() []byte {
-	memory := must(syscall.Mmap(-1, 0, mapping, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANONYMOUS))
-	for i := range memory {
-		memory[i] = 1
-	}
-	return memory
-}
-
 //go:noinline
 func leakMapping() {
-	mapMemory()
+	touch(must(syscall.Mmap(-1, 0, mapping, readWrite, anonymous)))
 }
 
 //go:noinline
 func churnMapping() {
-	must(0, syscall.Munmap(mapMemory()))
+	memory := must(syscall.Mmap(-1, 0, mapping, readWrite, anonymous))
+	touch(memory)
+	must(0, syscall.Munmap(memory))
+}
+
+func touch(memory []byte) {
+	for i := range memory {
+		memory[i] = 1
+	}
 }
 
 //go:noinline

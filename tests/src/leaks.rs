@@ -94,9 +94,11 @@ impl Mode {
         }
     }
 
-    /// Its name in a snapshot's sites.
-    pub fn kind(self) -> &'static str {
+    /// Its name in the sites of a program in `language`. Go's runtime makes threads on stacks of its own, when others are
+    /// busy: who keeps one shows only in where it waits.
+    pub fn kind(self, language: Language) -> &'static str {
         match self {
+            Self::Thread if language == Language::Go => "waiting_thread",
             Self::Fd => "file",
             Self::Socket => "socket",
             Self::Thread => "thread",

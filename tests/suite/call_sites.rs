@@ -211,7 +211,7 @@ for _ in range(900):
         open('/dev/null').close()
     time.sleep(0.02)
 time.sleep(60)",
-        kind: "file",
+        kind: "duplicate",
         function: "_Py_dup",
     },
     Stock {
@@ -297,7 +297,7 @@ impl Expected {
         Self {
             what: format!("{} {}", language.program(), mode.argument()),
             pid,
-            kind: mode.kind(),
+            kind: mode.kind(language),
             function: language.function(mode),
         }
     }

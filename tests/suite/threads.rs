@@ -16,6 +16,9 @@ use rustix::process::Signal;
 const WORKERS: u64 = 3_000;
 const READERS: u64 = 1_000;
 
+/// The kind of sites that say where threads wait.
+const WAITING: &str = "waiting_thread";
+
 /// How long a tick may take with all of them in it.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -37,7 +40,7 @@ fn blocked_threads_are_attributed_without_stopping_one() -> Result<()> {
     let attributed = sites::wait_for(PATIENCE, || {
         let snapshot = agent.snapshot_of(waiting.child.id())?;
         let row = sites::row(&snapshot, waiting.child.id()).context("the process is not in the snapshot")?;
-        last = sites::describe(row, "thread");
+        last = sites::describe(row, WAITING);
         let counts = (below(row, "leaked_worker"), below(row, "conn_reader"));
         Ok((counts == (WORKERS, READERS)).then_some(snapshot.health))
     })?;
@@ -69,7 +72,7 @@ fn blocked_threads_are_attributed_without_stopping_one() -> Result<()> {
 fn below(row: &ProcessRow, routine: &str) -> u64 {
     row.sites
         .iter()
-        .filter(|site| site.kind == "thread")
+        .filter(|site| site.kind == WAITING)
         .filter(|site| {
             let mut functions = site.frames.iter().map(|frame| frame.function.as_deref());
             functions.any(|function| function == Some(routine))

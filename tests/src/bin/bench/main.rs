@@ -7,6 +7,7 @@ mod process;
 mod scale;
 mod spread;
 mod table;
+mod unwinding;
 mod worker;
 
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
@@ -28,6 +29,8 @@ enum What {
     Overhead(Run),
     /// The agent with 100, 1,000 and 3,000 processes, beside readers of /proc
     Scale(Run),
+    /// Stacks of five real programs: how many are cut short, what each costs, how deep frame pointers lead
+    Unwinding(Run),
     /// What the measurements run against
     #[command(hide = true, subcommand)]
     Worker(worker::Worker),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().what {
         What::Overhead(run) => report("overhead", &run, overhead::measure),
         What::Scale(run) => report("scale", &run, scale::measure),
+        What::Unwinding(run) => report("unwinding", &run, unwinding::measure),
         What::Worker(worker) => worker.run(),
     };
     match outcome {
