@@ -95,6 +95,14 @@ impl Kind {
         }
     }
 
+    /// Whether each birth of this kind is also one record of a changed address space.
+    pub const fn changes_address_space(self) -> bool {
+        matches!(
+            self,
+            Self::Mapping | Self::Unmapping | Self::BrkGrow | Self::BrkShrink | Self::Discard
+        )
+    }
+
     /// Whether this is a file descriptor.
     pub const fn is_fd(self) -> bool {
         (self as usize) < Self::FD_COUNT

@@ -1,6 +1,6 @@
 //! From copied stacks to names: the two stages that read binaries, as the pure stages see them.
 
-use std::{collections::HashSet, io, time::Duration};
+use std::{collections::HashSet, fmt::Write as _, io, time::Duration};
 
 use leakwatch_common::levels::ThreadRow;
 
@@ -51,9 +51,11 @@ impl CallSites {
             .retain(&|image| alive.contains(image), &host.stacks());
     }
 
-    /// Waits until every name that was asked for is found, or is known not to be.
+    /// Waits until every name that was asked for is found, or is known not to be. Whether there was one to wait for.
     pub fn settle(&mut self, timeout: Duration) -> bool {
-        self.symbols.settle(timeout)
+        let waited = self.symbols.usage().waiting > 0;
+        self.symbols.settle(timeout);
+        waited
     }
 }
 
@@ -103,7 +105,8 @@ impl Names for CallSites {
     }
 }
 
-/// One frame becomes one row for each function that was inlined there.
+/// One frame becomes one row for each function that was inlined there. One that is being looked up has neither a name nor a
+/// reason for having none.
 fn named(module: &Module, address: CodeAddress, symbol: Option<&Symbol>, rows: &mut Vec<FrameRow>) {
     let unnamed = FrameRow {
         function: None,
@@ -116,10 +119,7 @@ fn named(module: &Module, address: CodeAddress, symbol: Option<&Symbol>, rows: &
         reason: None,
     };
     match symbol {
-        None => rows.push(FrameRow {
-            reason: Some("not looked up yet".to_owned()),
-            ..unnamed
-        }),
+        None => rows.push(unnamed),
         Some(Symbol::Unknown(reason)) => rows.push(FrameRow {
             reason: Some((*reason).to_owned()),
             ..unnamed
@@ -138,7 +138,11 @@ fn named(module: &Module, address: CodeAddress, symbol: Option<&Symbol>, rows: &
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn cut(end: StackEnd) -> Option<&'static str> {

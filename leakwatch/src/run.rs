@@ -51,6 +51,8 @@ pub struct Sampler {
     facts: Procfs,
     call_sites: CallSites,
     fault_period_bytes: u64,
+    /// How long a tick waits for names.
+    patience: Duration,
     host_name: String,
     ticks: u64,
     undecodable: u64,
@@ -73,10 +75,17 @@ impl Sampler {
                 source,
             })?,
             fault_period_bytes: options.fault_period * rustix::param::page_size() as u64,
+            patience: Duration::ZERO,
             host_name,
             ticks: 0,
             undecodable: 0,
         })
+    }
+
+    /// A tick waits so long for names that it asked for; otherwise they come with a later one.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Reads, decodes, aggregates, judges and attributes once.
@@ -112,7 +121,10 @@ impl Sampler {
             interest,
             fault_period_bytes: self.fault_period_bytes,
         };
-        let snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, health);
+        let mut snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, health.clone());
+        if !self.patience.is_zero() && self.call_sites.settle(self.patience) {
+            snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, health);
+        }
         self.ticks += 1;
         debug!(
             "tick {}: {} processes in {:?}",

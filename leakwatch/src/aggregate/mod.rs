@@ -14,7 +14,7 @@ pub mod window;
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 
 use leakwatch_common::{
-    counter::{Budget, Counter},
+    counter::Counter,
     kind::Kind,
     levels::{FileRow, TaskRow, ThreadRow, VmaRow},
 };
@@ -61,6 +61,8 @@ pub struct Host {
     ended_sites: HashMap<u32, u64>,
     totals: Totals,
     lifecycle: Lifecycle,
+    /// Changes of address spaces that the kernel had counted at the last reading but one, by tgid, start and image.
+    changes: HashMap<(u32, u64, u32), u64>,
     /// Mappings and pages followed in all processes.
     ranges: usize,
     pages: usize,
@@ -83,7 +85,10 @@ impl Host {
                     self.birth(moment, stack, unwind);
                 }
             }
-            Reading::Sites(sites) => self.sites = sites,
+            Reading::Sites(sites) => {
+                self.audit_mappings();
+                self.sites = sites;
+            }
             Reading::Totals(totals) => self.totals(totals),
             Reading::Records(records) => {
                 for record in records {
@@ -200,6 +205,27 @@ impl Host {
             .sum();
     }
 
+    /// The kernel counts every change of an address space, sent or not. When fewer have come by now than it had counted two
+    /// readings ago, some never will: the ledger of that process cannot be trusted then, and its level stays right.
+    fn audit_mappings(&mut self) {
+        for (image, counted) in std::mem::take(&mut self.changes) {
+            if let Some(process) = self.processes.get_mut(&image.0)
+                && process.is_image(image.1, image.2)
+                && process.changes < counted
+            {
+                process.changes = counted;
+                process.mappings.forget();
+            }
+        }
+        for SiteReading { counts, .. } in &self.sites {
+            let key = counts.key;
+            if Kind::try_from(key.kind).is_ok_and(Kind::changes_address_space) {
+                let image = (key.tgid, key.start_boottime_ns, key.exec_id);
+                *self.changes.entry(image).or_default() += counts.born;
+            }
+        }
+    }
+
     fn birth(&mut self, moment: Moment, stack: &CopiedStack, unwind: &mut dyn Unwind) {
         let taken = &stack.taken;
         self.stacks_shed += u64::from(taken.weight.saturating_sub(1));
@@ -278,15 +304,7 @@ impl Host {
 
     fn totals(&mut self, totals: Totals) {
         let dropped = |totals: &Totals| totals.counter(Counter::FeedDropped);
-        let lost = |totals: &Totals| totals.shed(Budget::Mappings) + dropped(totals);
-        // With a record missing no ledger of mappings can be trusted; the level stays right.
-        if lost(&totals) > lost(&self.totals) {
-            for process in self.processes.values_mut() {
-                process.mappings.forget();
-            }
-            self.ranges = 0;
-        }
-        // Nor can what lives of the samples, when a death may be missing.
+        // What lives of the samples is not known any more when a death may be missing.
         if dropped(&totals) > dropped(&self.totals) {
             for process in self.processes.values_mut() {
                 process.sites.forget_live();
@@ -328,7 +346,10 @@ impl Host {
                     change.sample,
                 );
             }),
-            Record::Discarded(change) => self.given_back(change.header.tgid, change.addr, change.len),
+            Record::Discarded(change) => {
+                self.given_back(change.header.tgid, change.addr, change.len);
+                self.mappings(change.header.tgid, |_| {});
+            }
             Record::BrkSet(change) => {
                 if let Some(process) = self.processes.get_mut(&change.header.tgid) {
                     let before = std::mem::replace(&mut process.brk, change.addr);
@@ -338,6 +359,7 @@ impl Host {
                     process
                         .sites
                         .took(change.sample, change.addr.saturating_sub(before));
+                    process.changes += 1;
                 }
             }
         }
@@ -365,6 +387,7 @@ impl Host {
         let Some(process) = self.processes.get_mut(&tgid) else {
             return;
         };
+        process.changes += 1;
         let before = process.mappings.len();
         if before == 0 && self.ranges >= mappings::MAX_RANGES {
             return;

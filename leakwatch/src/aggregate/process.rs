@@ -41,6 +41,8 @@ pub struct Process {
     pub waiting: Option<Waiting>,
     /// Anonymous mappings whose birth was seen.
     pub mappings: Mappings,
+    /// Changes of its address space that were sent, or known to be lost.
+    pub(super) changes: u64,
     /// The program break as last seen.
     pub(super) brk: u64,
     /// The pass that saw it last.
@@ -59,6 +61,7 @@ impl Process {
             mappings: Mappings::default(),
             sites: Sites::default(),
             waiting: None,
+            changes: 0,
             brk: row.brk,
             pass: 0,
         }
@@ -72,6 +75,7 @@ impl Process {
     pub(super) fn update(&mut self, moment: Moment, row: TaskRow) {
         if row.exec_id != self.row.exec_id {
             self.mappings.forget();
+            self.changes = 0;
             self.first_touch = FirstTouch::default();
             self.sites = Sites::default();
             self.waiting = None;

@@ -73,7 +73,7 @@ pub struct Birth {
 /// Sites of one process.
 #[derive(Clone, Debug, Default)]
 pub struct Sites {
-    sites: HashMap<(Kind, StackId), Site>,
+    by_stack: HashMap<(Kind, StackId), Site>,
     live: HashMap<u32, Live>,
     /// Live samples are kept whose number, hashed, ends in so many zero bits.
     thinning: u32,
@@ -82,14 +82,14 @@ pub struct Sites {
 impl Sites {
     /// Adds a birth.
     pub fn born(&mut self, birth: Birth) {
-        let full = self.sites.len() >= MAX_STACKS;
-        let known = self.sites.contains_key(&(birth.kind, birth.stack));
+        let full = self.by_stack.len() >= MAX_STACKS;
+        let known = self.by_stack.contains_key(&(birth.kind, birth.stack));
         let stack = if known || !full {
             birth.stack
         } else {
             StackId::NONE
         };
-        let site = self.sites.entry((birth.kind, stack)).or_default();
+        let site = self.by_stack.entry((birth.kind, stack)).or_default();
         site.samples += 1;
         site.born += birth.weight;
         if !self.keeps(birth.sample) {
@@ -116,7 +116,7 @@ impl Sites {
     /// What the sample saw was given back after `lifetime_ns`.
     pub fn died(&mut self, sample: u32, lifetime_ns: u64) {
         if let Some(live) = self.live.remove(&sample)
-            && let Some(site) = self.sites.get_mut(&(live.kind, live.stack))
+            && let Some(site) = self.by_stack.get_mut(&(live.kind, live.stack))
         {
             site.lifetimes.add(lifetime_ns);
         }
@@ -125,7 +125,7 @@ impl Sites {
     /// What the sample saw took so many bytes.
     pub fn took(&mut self, sample: u32, bytes: u64) {
         if let Some(live) = self.live.get(&sample)
-            && let Some(site) = self.sites.get_mut(&(live.kind, live.stack))
+            && let Some(site) = self.by_stack.get_mut(&(live.kind, live.stack))
         {
             site.bytes += (bytes * live.weight) << self.thinning;
         }
@@ -157,7 +157,7 @@ impl Sites {
 
     /// Every site, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Kind, StackId, &Site)> {
-        self.sites
+        self.by_stack
             .iter()
             .map(|(&(kind, stack), site)| (kind, stack, site))
     }
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn thinned_samples_still_stand_for_everything() {
         let mut sites = Sites::default();
-        let births = 20 * MAX_LIVE as u32;
+        let births = 20 * u32::try_from(MAX_LIVE).unwrap();
         for sample in 1..=births {
             sites.born(birth(sample, 7));
         }

@@ -9,6 +9,7 @@ use crate::{
     aggregate::{
         Process,
         sites::{Held, Site},
+        waiting::Waiting,
     },
     attribute::{Facts, blame},
     model::{
@@ -57,8 +58,8 @@ pub(super) fn rows(
     found.sort_by_key(|(_, part)| Reverse((part.stack.is_some(), part.live, part.live_bytes, part.born)));
     let few = parts.interest.names(process.id.pid);
     found.truncate(if few { SITES_PER_ROW } else { SITES_PER_ROW_OF_MANY });
-    let row = |(kind, part)| row(parts, facts, names, process, kind, part);
-    found.into_iter().map(row).collect()
+    let row = |(kind, part): &(&'static str, Part)| row(parts, facts, names, process, kind, part);
+    found.iter().map(row).collect()
 }
 
 /// The kind of a row that says where threads wait.
@@ -127,7 +128,7 @@ fn touched(process: &Process, period_bytes: u64) -> Vec<Part> {
 }
 
 fn waiting(process: &Process) -> impl Iterator<Item = Part> {
-    let stacks = process.waiting.iter().flat_map(|waiting| waiting.stacks());
+    let stacks = process.waiting.iter().flat_map(Waiting::stacks);
     stacks.map(|(stack, tids)| Part {
         stack: Some(stack),
         samples: tids.len() as u64,
@@ -187,7 +188,7 @@ fn row(
     names: &mut dyn Names,
     process: &Process,
     kind: &'static str,
-    part: Part,
+    part: &Part,
 ) -> SiteRow {
     let (frames, cut) = part
         .stack

@@ -142,7 +142,7 @@ async fn observe(args: &ReportArgs) -> Result<Profile, Failure> {
         // The watcher first: when it is done, why the source ends does not matter.
         biased;
         watched = watch_for(snapshots, &pids, duration) => watched?,
-        ended = source.run(INTERVAL.min(args.duration), wanted, publish) => {
+        ended = source.run(INTERVAL.min(args.duration), wanted, publish, Duration::ZERO) => {
             ended?;
             return Err(Failure::because("the readings ended"));
         }

@@ -42,12 +42,13 @@ impl Source {
         matches!(self, Self::Agent(_))
     }
 
-    /// Publishes snapshots until everybody has stopped watching or the future is dropped.
+    /// Publishes snapshots, of our own only when names were waited for so long, until everybody has stopped watching or the future is dropped.
     pub(super) async fn run(
         self,
         interval: Duration,
         wanted: watch::Receiver<Interest>,
         publish: watch::Sender<Option<Arc<Snapshot>>>,
+        patience: Duration,
     ) -> Result<(), Failure> {
         match self {
             Self::Agent(stream) => socket::watch(stream, wanted, publish)
@@ -56,6 +57,7 @@ impl Source {
             Self::Probes => {
                 let sampler = Sampler::attach(&LoadOptions::default(), runtime::host_name())?;
                 sampler
+                    .with_patience(patience)
                     .run(interval, move || wanted.borrow().clone(), publish)
                     .await
                     .map_err(Failure::from)

@@ -3,6 +3,7 @@
 use std::{
     io::{self, IsTerminal as _, Write as _},
     num::NonZeroU64,
+    time::Duration,
 };
 
 use clap::ColorChoice;
@@ -19,6 +20,9 @@ use crate::{
     run::Snapshots,
 };
 
+/// What is written waits so long for names of functions.
+const NAMES_WITHIN: Duration = Duration::from_secs(3);
+
 /// Runs the verb.
 pub(super) fn run(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
     runtime::build()?.block_on(show(args, color))
@@ -31,7 +35,9 @@ async fn show(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
     let (want, wanted) = watch::channel(interest(&args));
     let source = Source::connect(args.connect.as_deref()).await?;
     let from_agent = source.is_agent();
-    let readings = source.run(args.interval, wanted, publish);
+    // A screen fills in names as they come; what is written once has to have them.
+    let patience = batch.as_ref().map_or(Duration::ZERO, |_| NAMES_WITHIN);
+    let readings = source.run(args.interval, wanted, publish, patience);
     let view = async {
         match batch {
             Some(batch) => {

@@ -44,7 +44,7 @@ impl Default for LoadOptions {
             ring_bytes: 1 << 20,
             // What the agent may unwind in a second is one host's, however many processors it has.
             stacks_per_second: (400 / possible_cpus()).clamp(5, 100),
-            changes_per_second: 2_000,
+            changes_per_second: (20_000 / possible_cpus()).clamp(200, 10_000),
             fault_period: 256,
         }
     }
