@@ -31,6 +31,8 @@ fn every_example_works_as_written() -> Result<()> {
         "{} has another name",
         leakwatch.display()
     );
+    // What one example writes the next one reads.
+    let scratch = tempfile::tempdir()?;
     let path = format!("{}:{}", directory.display(), env::var("PATH")?);
     for command in commands {
         // The tests are root already, and where they run there may be no sudo.
@@ -38,6 +40,7 @@ fn every_example_works_as_written() -> Result<()> {
         let output = Command::new("sh")
             .args(["-c", command])
             .env("PATH", &path)
+            .current_dir(&scratch)
             .output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(

@@ -190,7 +190,6 @@ fn health(host: &Host, mut health: Health) -> Health {
             "THREADS" => totals.counter(Counter::ThreadsFull),
             "PROCESSES" => totals.counter(Counter::ProcessesFull),
             "FEED" => totals.counter(Counter::FeedDropped),
-            "STACK_FEED" => totals.counter(Counter::StacksDropped),
             _ => 0,
         };
     }
