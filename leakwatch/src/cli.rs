@@ -1,12 +1,16 @@
 //! The command line: what was typed, and what the exit code says about what came of it.
 
 pub mod agent;
+pub mod diff;
 pub mod doctor;
 mod failure;
 pub mod generate;
 mod log;
+mod output;
 mod privileges;
+pub mod report;
 mod runtime;
+mod source;
 pub mod top;
 mod top_run;
 
@@ -53,6 +57,10 @@ pub enum Command {
     Top(top::TopArgs),
     /// Run in the background: Prometheus metrics, health, and a socket for `leakwatch top`
     Agent(agent::AgentArgs),
+    /// Write what processes hold by the stacks that took it: folded stacks, pprof, a flame graph
+    Report(report::ReportArgs),
+    /// Say what grew between two profiles
+    Diff(diff::DiffArgs),
     /// Say why leakwatch works on this host, or does not
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
@@ -76,6 +84,8 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Top(args) => top_run::run(args, cli.color),
         Command::Agent(args) => agent::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Doctor(args) => match doctor::run(args, cli.color) {
             Ok(verdict) => return ExitCode::from(exit_code(verdict)),
             Err(error) => Err(Failure::output(&error)),
@@ -88,6 +98,10 @@ pub fn run() -> ExitCode {
         Err(failure @ Failure::CannotObserve { .. }) => {
             eprint!("{failure}");
             ExitCode::from(3)
+        }
+        Err(failure @ Failure::Usage { .. }) => {
+            eprint!("{failure}");
+            ExitCode::from(2)
         }
     }
 }

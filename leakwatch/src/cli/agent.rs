@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::watch};
 use super::{Failure, privileges, runtime, top};
 use crate::{
     kernel::{LoadOptions, catalog::PROBES},
-    present::metrics::{self, DEFAULT_MAX_GROUPS, MetricsOptions},
+    present::metrics::{self, DEFAULT_MAX_GROUPS, MetricsOptions, Wishes},
     run::Sampler,
     socket::{self, Listener, Viewers},
 };
@@ -108,14 +108,20 @@ async fn serve(args: &AgentArgs) -> Result<(), Failure> {
         snapshot_api: args.listen.ip().is_loopback(),
         stale_after: STALE_AFTER.max(args.interval * 10),
     };
-    let router = metrics::router(snapshots.clone(), options);
-    let interest = viewers.clone();
+    let wishes = Wishes::default();
+    let router = metrics::router(snapshots.clone(), options, wishes.clone());
+    let watched = viewers.clone();
+    let interest = move || {
+        let mut interest = watched.interest();
+        interest.merge(&wishes.interest());
+        interest
+    };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let http = tokio::spawn(metrics::serve(http, router, async {
         let _ = stopped.await;
     }));
     let outcome = tokio::select! {
-        ended = sampler.run(args.interval, move || interest.interest(), publish) => ended.map_err(Failure::from),
+        ended = sampler.run(args.interval, interest, publish) => ended.map_err(Failure::from),
         () = listener.serve(snapshots, viewers) => Ok(()),
         asked = runtime::asked_to_end() => asked.map_err(|error| Failure::because(format!("waiting for signals: {error}"))),
     };

@@ -18,6 +18,13 @@ pub enum Failure {
         /// One command or change that helps.
         fix: Option<String>,
     },
+    /// What was typed cannot be done.
+    Usage {
+        /// What is wrong with it.
+        what: String,
+        /// What to type instead.
+        fix: String,
+    },
 }
 
 impl Failure {
@@ -58,7 +65,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, cause, fix) = match self {
             Self::ClosedPipe => return Ok(()),
-            Self::CannotObserve { what, cause, fix } => (what, cause, fix),
+            Self::CannotObserve { what, cause, fix } => (what, cause.as_ref(), fix.as_ref()),
+            Self::Usage { what, fix } => (what, None, Some(fix)),
         };
         writeln!(f, "error: {what}")?;
         if let Some(cause) = cause {

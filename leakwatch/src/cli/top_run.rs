@@ -1,24 +1,22 @@
-//! `leakwatch top`: where snapshots come from, and who shows them.
+//! `leakwatch top`: who shows the snapshots.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
     num::NonZeroU64,
-    sync::Arc,
 };
 
 use clap::ColorChoice;
-use tokio::{net::UnixStream, sync::watch};
+use tokio::sync::watch;
 
 use super::{
     Failure, runtime,
+    source::{self, Source},
     top::{Batch, TopArgs},
 };
 use crate::{
-    kernel::LoadOptions,
-    model::{interest::Interest, snapshot::Snapshot},
+    model::interest::Interest,
     present::{report::Report, rows::RowSelection, top},
-    run::{Sampler, Snapshots},
-    socket,
+    run::Snapshots,
 };
 
 /// Runs the verb.
@@ -31,21 +29,9 @@ async fn show(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
     let batch = args.batch(terminal);
     let (publish, snapshots) = watch::channel(None);
     let (want, wanted) = watch::channel(interest(&args));
-    let agent = connect(&args).await?;
-    let from_agent = agent.is_some();
-    let source = async {
-        if let Some(stream) = agent {
-            socket::watch(stream, wanted, publish)
-                .await
-                .map_err(|error| Failure::because(format!("watching the agent: {error}")))
-        } else {
-            let sampler = Sampler::attach(&LoadOptions::default(), runtime::host_name())?;
-            sampler
-                .run(args.interval, move || wanted.borrow().clone(), publish)
-                .await
-                .map_err(Failure::from)
-        }
-    };
+    let source = Source::connect(args.connect.as_deref()).await?;
+    let from_agent = source.is_agent();
+    let readings = source.run(args.interval, wanted, publish);
     let view = async {
         match batch {
             Some(batch) => {
@@ -67,7 +53,7 @@ async fn show(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
         // The view first: when it is done, why the source ends does not matter.
         biased;
         shown = view => shown,
-        ended = source => ended,
+        ended = readings => ended,
         asked = runtime::asked_to_end() => asked.map_err(|error| Failure::because(format!("waiting for signals: {error}"))),
     }
 }
@@ -82,21 +68,6 @@ fn interest(args: &TopArgs) -> Interest {
         fd_kinds_of_all: args.fd_kinds,
         fd_kinds_of: args.pids.iter().copied().collect(),
     }
-}
-
-/// A running agent, if one was asked for or is there.
-async fn connect(args: &TopArgs) -> Result<Option<UnixStream>, Failure> {
-    if let Some(path) = &args.connect {
-        let stream = UnixStream::connect(path)
-            .await
-            .map_err(|error| Failure::CannotObserve {
-                what: format!("connect {}: {error}", path.display()),
-                cause: Some("no agent listens there, or it is not yours to watch".to_owned()),
-                fix: Some("load the probes here instead: leakwatch top, without --connect".to_owned()),
-            })?;
-        return Ok(Some(stream));
-    }
-    Ok(UnixStream::connect(socket::DEFAULT_PATH).await.ok())
 }
 
 /// Writes snapshots as text. Growth takes two readings, so the first one of our own is not shown.
@@ -119,13 +90,13 @@ async fn write(
     let mut shown_before = from_agent;
     let mut missing = Vec::new();
     while left != Some(0) {
-        let Some(snapshot) = next(&mut snapshots).await else {
+        let Some(snapshot) = source::next(&mut snapshots).await else {
             break;
         };
         if !std::mem::replace(&mut shown_before, true) {
             continue;
         }
-        missing = gone(selection, &snapshot);
+        missing = source::gone(&selection.pids, &snapshot);
         let mut out = io::stdout().lock();
         report
             .write(&snapshot, &selection.rows(&snapshot), &mut out)
@@ -139,30 +110,5 @@ async fn write(
     if missing.is_empty() {
         return Ok(());
     }
-    let pids: Vec<String> = missing.iter().map(u32::to_string).collect();
-    Err(Failure::CannotObserve {
-        what: format!("no process {}", pids.join(", ")),
-        cause: Some("it has ended, or that is its number in another PID namespace".to_owned()),
-        fix: Some("leakwatch top --once, to see which there are".to_owned()),
-    })
-}
-
-async fn next(snapshots: &mut Snapshots) -> Option<Arc<Snapshot>> {
-    loop {
-        snapshots.changed().await.ok()?;
-        if let Some(snapshot) = snapshots.borrow_and_update().clone() {
-            return Some(snapshot);
-        }
-    }
-}
-
-/// Processes that were asked for and are not there.
-fn gone(selection: &RowSelection, snapshot: &Snapshot) -> Vec<u32> {
-    let is_there = |pid: &u32| snapshot.processes.iter().any(|process| process.id.pid == *pid);
-    selection
-        .pids
-        .iter()
-        .copied()
-        .filter(|pid| !is_there(pid))
-        .collect()
+    Err(source::no_such(&missing))
 }

@@ -3,7 +3,9 @@
 pub mod columns;
 pub mod fields;
 pub mod filter;
+pub mod markup;
 pub mod metrics;
+pub mod profile;
 pub mod report;
 pub mod rows;
 pub mod sort;

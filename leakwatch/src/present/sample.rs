@@ -45,51 +45,108 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         },
         unattributed: Unattributed { fds: 9, threads: 2 },
         state: State::Growing,
-        sites: vec![
-            SiteRow {
-                kind: "socket".to_owned(),
-                function: Some("HttpPool::connect".to_owned()),
-                frames: vec![
-                    frame("__socket", "/usr/lib/libc.so.6", None),
-                    frame(
-                        "HttpPool::connect",
-                        "/usr/bin/payments",
-                        Some(("src/pool.cc", 88)),
-                    ),
-                    frame("Retry::run", "/usr/bin/payments", Some(("src/retry.cc", 12))),
-                    FrameRow {
-                        function: None,
-                        reason: Some("no symbols".to_owned()),
-                        ..frame("", "/usr/lib/libvendor.so", None)
-                    },
-                ],
-                cut: None,
-                samples: 220,
-                oldest_ns: Some(590_000_000_000),
-                examples: vec!["tcp 10.0.0.7:443".to_owned()],
-                born: 440,
-                live: Some(412),
-                bytes: 0,
-                live_bytes: None,
-                mean_lifetime_ns: Some(1_500_000_000),
-                p95_lifetime_ns: Some(4_194_304_000),
-            },
-            SiteRow {
-                kind: "mapping".to_owned(),
-                function: None,
-                frames: Vec::new(),
-                cut: None,
-                samples: 0,
-                oldest_ns: None,
-                examples: Vec::new(),
-                born: 7,
-                live: None,
-                bytes: 64 * MIB,
-                live_bytes: None,
-                mean_lifetime_ns: None,
-                p95_lifetime_ns: None,
-            },
-        ],
+        sites: sites(),
+    }
+}
+
+/// Descriptors, a thread and memory taken at known places, and one mapping taken nowhere in particular.
+fn sites() -> Vec<SiteRow> {
+    let pool = frame("HttpPool::connect", PAYMENTS, Some(("src/pool.cc", 88)));
+    let retry = frame("Retry::run", PAYMENTS, Some(("src/retry.cc", 12)));
+    let vendor = FrameRow {
+        function: None,
+        reason: Some("no symbols".to_owned()),
+        ..frame("", "/usr/lib/libvendor.so", None)
+    };
+    let rotate = frame("Log::rotate", PAYMENTS, Some(("src/log.cc", 31)));
+    let inlined = FrameRow {
+        inlined: true,
+        address: rotate.address,
+        ..frame("Log::reopen", PAYMENTS, Some(("src/log.cc", 7)))
+    };
+    vec![
+        SiteRow {
+            frames: vec![
+                frame("__socket", LIBC, None),
+                pool.clone(),
+                retry.clone(),
+                vendor.clone(),
+            ],
+            samples: 220,
+            oldest_ns: Some(590_000_000_000),
+            examples: vec!["tcp 10.0.0.7:443".to_owned()],
+            born: 440,
+            live: Some(288),
+            mean_lifetime_ns: Some(1_500_000_000),
+            p95_lifetime_ns: Some(4_194_304_000),
+            ..site("socket", Some("HttpPool::connect"))
+        },
+        SiteRow {
+            frames: vec![frame("__socket", LIBC, None), pool, vendor.clone()],
+            samples: 12,
+            oldest_ns: Some(30_000_000_000),
+            examples: vec!["tcp 10.0.0.8:443".to_owned()],
+            cut: Some("the copy of the stack ended".to_owned()),
+            born: 15,
+            live: Some(12),
+            ..site("socket", Some("HttpPool::connect"))
+        },
+        SiteRow {
+            frames: vec![frame("__open64", LIBC, None), inlined, rotate, retry, vendor],
+            samples: 30,
+            examples: vec!["/var/log/payments.log".to_owned()],
+            born: 3000,
+            live: Some(100),
+            ..site("file", Some("Log::reopen"))
+        },
+        SiteRow {
+            frames: vec![
+                frame("pthread_create", LIBC, None),
+                frame("Pool::grow", PAYMENTS, None),
+            ],
+            born: 30,
+            live: Some(21),
+            ..site("thread", Some("Pool::grow"))
+        },
+        SiteRow {
+            frames: vec![frame("Cache::insert", PAYMENTS, Some(("src/cache.cc", 204)))],
+            samples: 96,
+            born: 96,
+            bytes: 384 * MIB,
+            live_bytes: Some(360 * MIB),
+            ..site("first_touch", Some("Cache::insert"))
+        },
+        SiteRow {
+            born: 3,
+            live: Some(3),
+            ..site("pipe", None)
+        },
+        SiteRow {
+            born: 7,
+            bytes: 64 * MIB,
+            ..site("mapping", None)
+        },
+    ]
+}
+
+const LIBC: &str = "/usr/lib/libc.so.6";
+const PAYMENTS: &str = "/usr/bin/payments";
+
+fn site(kind: &str, function: Option<&str>) -> SiteRow {
+    SiteRow {
+        kind: kind.to_owned(),
+        function: function.map(str::to_owned),
+        frames: Vec::new(),
+        cut: None,
+        samples: 0,
+        born: 0,
+        live: None,
+        bytes: 0,
+        live_bytes: None,
+        oldest_ns: None,
+        mean_lifetime_ns: None,
+        p95_lifetime_ns: None,
+        examples: Vec::new(),
     }
 }
 
@@ -100,7 +157,7 @@ fn frame(function: &str, module: &str, line: Option<(&str, u32)>) -> FrameRow {
         line: line.map(|(_, line)| line),
         module: module.to_owned(),
         build_id: Some("5a1c0f".to_owned()),
-        address: 0x1_2345,
+        address: 0x1_2345 + line.map_or(0, |(_, line)| u64::from(line) * 16),
         inlined: false,
         reason: None,
     }

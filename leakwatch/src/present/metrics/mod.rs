@@ -1,8 +1,9 @@
-//! What Prometheus and Kubernetes see: `/metrics`, `/healthz`, `/readyz`, `/` and, where it is safe, `/api/v1/snapshot`.
+//! What Prometheus, Kubernetes and pprof clients see: `/metrics`, `/healthz`, `/readyz`, `/debug/pprof/`, `/` and, where it
+//! is safe, `/api/v1/snapshot`.
 //!
 //! `catalog` declares every metric once. `group` sums processes by name and container, `admit` caps how many such
 //! groups get series of their own, `collector` turns both into one exposition, and `serve` answers requests.
-//! Nothing carries a PID, a command line or a path: labels of unbounded variety are what makes a Prometheus fall over,
+//! No metric carries a PID, a command line or a path: labels of unbounded variety are what makes a Prometheus fall over,
 //! and command lines hold secrets.
 
 mod admit;
@@ -14,4 +15,4 @@ mod group;
 mod serve;
 
 pub use catalog::markdown;
-pub use serve::{DEFAULT_MAX_GROUPS, MetricsOptions, router, serve};
+pub use serve::{DEFAULT_MAX_GROUPS, MetricsOptions, Wishes, router, serve};

@@ -118,7 +118,7 @@ impl Theme {
         }
     }
 
-    fn pick(self, unicode: char, ascii: char) -> char {
+    pub(super) fn pick(self, unicode: char, ascii: char) -> char {
         if self.ascii { ascii } else { unicode }
     }
 }

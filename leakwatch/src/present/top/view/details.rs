@@ -6,8 +6,8 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{lines, spark::spark};
-use crate::model::snapshot::{ProcessRow, SiteRow, Snapshot};
+use super::{lines, sites, spark::spark};
+use crate::model::snapshot::{ProcessRow, Snapshot};
 use crate::present::{
     fields::FieldId,
     top::{
@@ -18,8 +18,6 @@ use crate::present::{
     units,
 };
 
-/// A return address, `0x` and a blank.
-
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
     let (Some(snapshot), Some(process)) = (app.snapshot(), app.process()) else {
         return 0;
@@ -27,7 +25,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
     let width = usize::from(area.width.saturating_sub(2));
     let mut text = identity(app.theme, snapshot, process, width);
     text.extend(resources(app, snapshot, process, width));
-    text.extend(sites(app.theme, process, width));
+    text.extend(sites::lines(app.theme, process, width));
     let title = format!("{} {}", process.id.pid, app.theme.text(&process.name));
     lines::page(frame, area, app.theme, &title, text, app.scroll)
 }
@@ -148,40 +146,4 @@ fn kinds(theme: Theme, process: &ProcessRow) -> Vec<Line<'static>> {
         .iter()
         .map(|(kind, count)| lines::entry(theme, &theme.text(kind), units::count((**count).into())))
         .collect()
-}
-
-fn sites(theme: Theme, process: &ProcessRow, width: usize) -> Vec<Line<'static>> {
-    let mut text = vec![lines::heading(theme, "Sites with most that is still held")];
-    if process.sites.is_empty() {
-        text.push(Line::from("  none since leakwatch attached"));
-        return text;
-    }
-    for site in &process.sites {
-        text.extend(lines::flow(site_entries(theme, site), width));
-        for frame in &site.frames {
-            let name = frame.function.as_deref().or(frame.reason.as_deref());
-            let line = format!("    {}", theme.text(name.unwrap_or_default()));
-            text.push(Line::from(Span::styled(line, theme.style(Role::Quiet))));
-        }
-    }
-    text
-}
-
-/// What is not known or does not apply is left out.
-fn site_entries(theme: Theme, site: &SiteRow) -> Vec<Line<'static>> {
-    let kind = Span::styled(theme.text(&site.kind).into_owned(), theme.style(Role::Warning));
-    let mut entries = vec![
-        Line::from(kind),
-        lines::entry(theme, "born", units::count(site.born)),
-    ];
-    for (label, value) in [
-        ("live", site.live.map(units::count)),
-        ("taken", (site.bytes > 0).then(|| units::bytes(site.bytes))),
-        ("held", site.live_bytes.map(units::bytes)),
-        ("mean life", site.mean_lifetime_ns.map(units::duration)),
-        ("95% within", site.p95_lifetime_ns.map(units::duration)),
-    ] {
-        entries.extend(value.map(|value| lines::entry(theme, label, value)));
-    }
-    entries
 }

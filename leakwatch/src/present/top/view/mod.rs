@@ -7,6 +7,7 @@ mod header;
 mod health;
 mod help;
 mod lines;
+mod sites;
 mod sort_menu;
 mod spark;
 mod table;

@@ -91,6 +91,22 @@ fn details() {
     screens("details", &sample::snapshot(), &[Action::Details]);
 }
 
+/// The part of the details that is below the fold on most terminals, on a screen high enough for all of it.
+#[test]
+fn call_sites() {
+    for width in [40, 80, 120, 200] {
+        let size = Size { width, height: 120 };
+        let app = app(PLAIN, size, &sample::snapshot(), &[Action::Details]);
+        let screen = screen(&app);
+        let sites: Vec<&str> = screen
+            .lines()
+            .skip_while(|line| !line.contains("Call sites,"))
+            .take_while(|line| !line.trim_matches(['"', '│', ' ']).is_empty())
+            .collect();
+        insta::assert_snapshot!(format!("call_sites_{width}"), sites.join("\n"));
+    }
+}
+
 #[test]
 fn help() {
     screens("help", &sample::snapshot(), &[Action::Help]);
