@@ -3,7 +3,7 @@
 // What makes a reader of processes fall over:
 //   exits          children that take things of every kind and end within a few milliseconds
 //   reloads FILE   copies of the library FILE are loaded, called, unloaded and deleted
-//   maps           10 GB of address space and 60,000 mappings, half of them executable
+//   maps           10 GB of address space and 60,000 mappings, every eighth of them executable
 //   names          the process, a thread and every file that it holds have escape codes in their names
 // All but `exits` leak a descriptor every 20 ms from leak_descriptor besides. Ends by itself.
 
@@ -98,7 +98,7 @@ static void map(void) {
     char *memory = mmap(NULL, (size_t)MAPPINGS * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) fail("mmap");
     for (long i = 0; i < MAPPINGS; i += 2)
-        if (mprotect(memory + i * PAGE, PAGE, PROT_READ | PROT_EXEC) != 0) fail("mprotect");
+        if (mprotect(memory + i * PAGE, PAGE, PROT_READ | (i % 8 ? PROT_WRITE : PROT_EXEC)) != 0) fail("mprotect");
 }
 
 static void name_file(const char *directory, unsigned number) {

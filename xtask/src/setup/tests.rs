@@ -11,6 +11,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("bpftrace", "bpftrace"),
     ("busybox-static", "busybox"),
     ("default-jdk-headless", "javac"),
+    ("g++", "g++"),
     ("gcc", "gcc"),
     ("golang-go", "go"),
     ("nginx-light", "nginx"),

@@ -24,7 +24,7 @@ pub(super) fn render(rows: &[(&str, Samples)]) -> String {
         "mean",
         "frames",
         "by frame pointers",
-        "complete by frame pointers",
+        "frames they miss",
         "caches, KiB",
         "stacks",
         "binaries",
@@ -65,9 +65,11 @@ fn cost_of(name: &str, samples: &Samples) -> Vec<String> {
     let times = &samples.nanoseconds;
     let mean = times.iter().sum::<u64>() as f64 / times.len().max(1) as f64;
     let microseconds = |nanoseconds: f64| format!("{:.1}", nanoseconds / 1e3);
-    // A stack is as deep by frame pointers when none of its frames is missing.
-    let equal = samples.complete.iter().filter(|(whole, by_fp)| by_fp >= whole);
-    let equal = equal.count() as f64 * 100.0 / samples.complete.len().max(1) as f64;
+    let complete = samples.complete.iter();
+    let (whole, reached) = complete.fold((0, 0), |(whole, reached), &(frames, by_fp)| {
+        (whole + frames, reached + by_fp.min(frames))
+    });
+    let missed = (whole - reached) as f64 * 100.0 / whole.max(1) as f64;
     vec![
         name.to_owned(),
         microseconds(quantile(times, 0.5)),
@@ -75,7 +77,7 @@ fn cost_of(name: &str, samples: &Samples) -> Vec<String> {
         microseconds(mean),
         spread(&samples.frames),
         spread(&samples.frames_by_frame_pointers),
-        format!("{equal:.1} %"),
+        format!("{missed:.1} %"),
         (samples.cache_bytes >> 10).to_string(),
         samples.stacks.to_string(),
         samples.modules.to_string(),
