@@ -26,11 +26,8 @@ use rustix::process::Signal;
 /// How long each is watched.
 const WATCHED: Duration = Duration::from_secs(12);
 
-/// What the agent does every second must fit in one.
-const TICK: f64 = 1.0;
-
-/// How long an answer over HTTP may take.
-const ANSWER: Duration = Duration::from_secs(1);
+/// An agent that has not answered, or not finished a tick, in that time hangs. What it may take is a bench's business.
+const HUNG: Duration = Duration::from_secs(30);
 
 /// Resident memory of the agent, whatever it watches (docs/overhead.md).
 const RSS: u64 = 192 << 20;
@@ -236,8 +233,8 @@ fn survive(dir: &Path, start: impl FnOnce() -> Result<(Vec<Leak>, Vec<(u32, Stri
         );
     }
     no_control_characters(&snapshot)?;
-    ensure!(slowest <= ANSWER, "an answer took {slowest:?}");
-    ensure!(tick <= TICK, "a tick took {tick} s");
+    ensure!(slowest <= HUNG, "an answer took {slowest:?}");
+    ensure!(tick <= HUNG.as_secs_f64(), "a tick took {tick} s");
     ensure!(rss <= RSS, "{rss} bytes are resident, {RSS} are allowed");
     let log = agent.log_text()?;
     ensure!(!log.contains("panicked"), "{log}");

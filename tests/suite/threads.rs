@@ -19,9 +19,6 @@ const READERS: u64 = 1_000;
 /// The kind of sites that say where threads wait.
 const WAITING: &str = "waiting_thread";
 
-/// How long a tick may take with all of them in it.
-const TICK: Duration = Duration::from_millis(500);
-
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
@@ -51,12 +48,6 @@ fn blocked_threads_are_attributed_without_stopping_one() -> Result<()> {
         started.elapsed(),
         health.agent.tick_seconds
     );
-    ensure!(
-        health.agent.tick_seconds < TICK.as_secs_f64(),
-        "the tick took {} s",
-        health.agent.tick_seconds
-    );
-
     let after = waiting.context_switches()?;
     let stall = waiting.end()?;
     println!("longest stall of a thread beside them: {stall:?}");

@@ -15,6 +15,9 @@ pub const MAX_STACKS: usize = 256;
 /// Live samples kept per process. When there are more, every other one is let go and the rest count twice.
 pub const MAX_LIVE: usize = 8192;
 
+/// [`Sites::early_deaths`] kept; then they begin anew, because some are of births that were lost and will never come.
+const MAX_EARLY_DEATHS: usize = 256;
+
 /// One call stack that takes one kind of thing.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
@@ -75,6 +78,9 @@ pub struct Birth {
 pub struct Sites {
     by_stack: HashMap<(Kind, StackId), Site>,
     live: HashMap<u32, Live>,
+    /// Deaths of samples that have not come yet, with their lifetimes: births come by another ring buffer, where an unfinished
+    /// record keeps what is behind it waiting.
+    early_deaths: HashMap<u32, u64>,
     /// Live samples are kept whose number, hashed, ends in so many zero bits.
     thinning: u32,
 }
@@ -92,6 +98,10 @@ impl Sites {
         let site = self.by_stack.entry((birth.kind, stack)).or_default();
         site.samples += 1;
         site.born += birth.weight;
+        if let Some(lifetime_ns) = self.early_deaths.remove(&birth.sample) {
+            site.lifetimes.add(lifetime_ns);
+            return;
+        }
         if !self.keeps(birth.sample) {
             return;
         }
@@ -115,9 +125,16 @@ impl Sites {
 
     /// What the sample saw was given back after `lifetime_ns`.
     pub fn died(&mut self, sample: u32, lifetime_ns: u64) {
-        if let Some(live) = self.live.remove(&sample)
-            && let Some(site) = self.by_stack.get_mut(&(live.kind, live.stack))
-        {
+        let Some(live) = self.live.remove(&sample) else {
+            if self.early_deaths.len() >= MAX_EARLY_DEATHS {
+                self.early_deaths.clear();
+            }
+            if self.keeps(sample) {
+                self.early_deaths.insert(sample, lifetime_ns);
+            }
+            return;
+        };
+        if let Some(site) = self.by_stack.get_mut(&(live.kind, live.stack)) {
             site.lifetimes.add(lifetime_ns);
         }
     }
@@ -238,6 +255,17 @@ mod tests {
         let site = sites.iter().find(|(_, stack, _)| *stack == StackId(1)).unwrap().2;
         assert_eq!((site.samples, site.born), (5, 20));
         assert!(site.lifetimes.quantile_ns(0.5).is_some());
+    }
+
+    #[test]
+    fn a_death_may_come_before_its_birth() {
+        let mut sites = Sites::default();
+        sites.died(5, 1_000_000);
+        sites.born(birth(5, 1));
+        sites.born(birth(6, 1));
+        assert_eq!(held(&sites, 1).items, [6]);
+        let site = sites.iter().next().unwrap().2;
+        assert_eq!((site.samples, site.lifetimes.mean_ns()), (2, Some(1_000_000)));
     }
 
     #[test]

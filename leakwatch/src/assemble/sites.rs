@@ -140,13 +140,21 @@ fn waiting(process: &Process) -> impl Iterator<Item = Part> {
 
 /// Makes the parts add up to what was counted. Samples are taken at random, so what none stands for belongs to the stacks as
 /// what they stand for does; without a sample it is a part of its own.
+///
+/// What lives and what died is shared out, not what was born, so that nowhere more lives than was born.
 fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
     let mut rest = exact;
-    share(&mut rest.born, parts.iter_mut().map(|part| &mut part.born));
-    share(&mut rest.bytes, parts.iter_mut().map(|part| &mut part.bytes));
+    let mut died: Vec<u64> = parts.iter().map(Part::died).collect();
+    let mut rest_died = rest.died();
+    share(&mut rest_died, died.iter_mut());
     if let Some(live) = &mut rest.live {
         share(live, parts.iter_mut().filter_map(|part| part.live.as_mut()));
     }
+    for (part, died) in parts.iter_mut().zip(died) {
+        part.born = died + part.live.unwrap_or(0);
+    }
+    rest.born = rest_died + rest.live.unwrap_or(0);
+    share(&mut rest.bytes, parts.iter_mut().map(|part| &mut part.bytes));
     if let Some(bytes) = &mut rest.live_bytes {
         share(
             bytes,
@@ -160,6 +168,13 @@ fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
         parts.push(rest);
     }
     parts
+}
+
+impl Part {
+    /// What was given back; everything, where it is not known what lives.
+    fn died(&self) -> u64 {
+        self.born.saturating_sub(self.live.unwrap_or(0))
+    }
 }
 
 /// Scales `estimates` to the sum `exact`, of which it leaves what cannot be shared out: all, when there is no estimate above 0.
@@ -249,13 +264,18 @@ mod tests {
     fn estimates_are_scaled_to_the_count() {
         let parts = shared(vec![part(1, 40, 4), part(2, 50, 0)], exact(100, 7));
         assert_eq!(sums(&parts), (100, 7));
-        assert_eq!(
-            (parts[0].born, parts[0].live, parts[1].live),
-            (44, Some(7), Some(0))
-        );
+        assert_eq!((parts[0].live, parts[1].live), (Some(7), Some(0)));
+        assert_eq!((parts[0].born, parts[1].born), (45, 55));
         let parts = shared(vec![part(1, 400, 30), part(2, 400, 10)], exact(100, 4));
         assert_eq!(sums(&parts), (100, 4));
-        assert_eq!((parts[0].born, parts[0].live), (50, Some(3)));
+        assert_eq!(parts[0].live, Some(3));
+    }
+
+    #[test]
+    fn nowhere_lives_more_than_was_born() {
+        let parts = shared(vec![part(1, 10, 10), part(2, 90, 1)], exact(700, 600));
+        assert!(parts.iter().all(|part| part.live <= Some(part.born)), "{parts:?}");
+        assert_eq!(sums(&parts), (700, 600));
     }
 
     #[test]
@@ -263,7 +283,7 @@ mod tests {
         let parts = shared(vec![part(1, 40, 0)], exact(100, 7));
         assert_eq!(sums(&parts), (100, 7));
         let rest = parts.last().unwrap();
-        assert_eq!((rest.stack, rest.born, rest.live), (None, 0, Some(7)));
+        assert_eq!((rest.stack, rest.born, rest.live), (None, 7, Some(7)));
         assert_eq!(shared(Vec::new(), exact(0, 0)).len(), 0);
     }
 }

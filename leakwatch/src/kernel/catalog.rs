@@ -44,7 +44,8 @@ impl Hook {
     }
 }
 
-/// Every probe. `leakwatch doctor` loads and attaches each.
+/// Every probe, in the order in which they are attached: who sees deaths before who sees births, or what dies in between would
+/// live on. `leakwatch doctor` loads and attaches each.
 pub const PROBES: &[Probe] = &[
     Probe {
         program: "tasks",
@@ -87,14 +88,6 @@ pub const PROBES: &[Probe] = &[
         required: false,
     },
     Probe {
-        program: "sched_process_fork",
-        hook: Hook::Tracepoint("sched_process_fork"),
-        min_kernel: (5, 5),
-        shows: "which call site starts threads; what a child inherits",
-        fallback: None,
-        required: false,
-    },
-    Probe {
         program: "sched_process_exec",
         hook: Hook::Tracepoint("sched_process_exec"),
         min_kernel: (5, 5),
@@ -107,6 +100,14 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Tracepoint("sched_process_exit"),
         min_kernel: (5, 5),
         shows: "ends of threads and processes",
+        fallback: None,
+        required: false,
+    },
+    Probe {
+        program: "sched_process_fork",
+        hook: Hook::Tracepoint("sched_process_fork"),
+        min_kernel: (5, 5),
+        shows: "which call site starts threads; what a child inherits",
         fallback: None,
         required: false,
     },
