@@ -90,6 +90,19 @@ impl Registers {
 #[cfg(bpf_target_arch = "aarch64")]
 pub(crate) const COMPAT_BIT: u64 = 1 << 22;
 
+/// What a return takes off the stack: the stack pointer after a call is at least this far above the one inside it.
+#[cfg(bpf_target_arch = "x86_64")]
+pub(crate) const RETURN_ADDRESS_BYTES: u64 = 8;
+#[cfg(bpf_target_arch = "aarch64")]
+pub(crate) const RETURN_ADDRESS_BYTES: u64 = 0;
+
+/// The user stack pointer where a uprobe was hit.
+#[inline(always)]
+pub(crate) fn stack_pointer(registers: *const aya_ebpf::bindings::pt_regs) -> u64 {
+    // SAFETY: the context of a uprobe's program is the thread's registers.
+    unsafe { (*registers.cast::<Registers>()).sp() }
+}
+
 /// Where a thread was in user mode: what an unwinder starts from.
 #[derive(Clone, Copy)]
 pub(crate) struct UserRegisters {
