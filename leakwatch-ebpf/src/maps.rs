@@ -5,7 +5,7 @@
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, Stack},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf, Stack},
 };
 use leakwatch_common::{
     allocation::{Control, LiveAllocation, PendingAllocation, Total},
@@ -87,6 +87,10 @@ pub(crate) static ALLOCATION_CONTROL: Array<Control> = Array::with_max_entries(1
 /// Indexed by [`Total`].
 #[map]
 pub(crate) static ALLOCATION_TOTALS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Total::COUNT as u32, 0);
+
+/// Calls, by the address of the instruction that is probed: how often each function is called, before it is traced.
+#[map]
+pub(crate) static ALLOCATION_CALLS: PerCpuHashMap<u64, u64> = PerCpuHashMap::with_max_entries(1, 0);
 
 /// Calls under way, by thread id. A trace makes this and the next map as large as it needs them. They take their memory at once:
 /// kernels before 6.1 warn of uprobes that allocate.

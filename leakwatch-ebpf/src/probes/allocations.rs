@@ -17,10 +17,10 @@ use leakwatch_common::{
 };
 
 use crate::{
-    arch::{RETURN_ADDRESS_BYTES, stack_pointer},
+    arch::{RETURN_ADDRESS_BYTES, program_counter, stack_pointer},
     budget, clock,
     globals::setting,
-    maps::{ALLOCATION_CONTROL, ALLOCATION_TOTALS, LIVE_ALLOCATIONS, PENDING_ALLOCATIONS},
+    maps::{ALLOCATION_CALLS, ALLOCATION_CONTROL, ALLOCATION_TOTALS, LIVE_ALLOCATIONS, PENDING_ALLOCATIONS},
     stack,
 };
 
@@ -87,17 +87,16 @@ fn deallocate(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Only counts, to know the rate beforehand.
+/// Only counts, to know the rates beforehand.
 #[uprobe]
-fn count_allocations(_ctx: ProbeContext) -> u32 {
-    add(Total::Allocations);
-    0
-}
-
-/// As [`count_allocations`].
-#[uprobe]
-fn count_frees(_ctx: ProbeContext) -> u32 {
-    add(Total::Frees);
+fn count_calls(ctx: ProbeContext) -> u32 {
+    let address = program_counter(ctx.regs);
+    if let Some(calls) = ALLOCATION_CALLS.get_ptr_mut(address) {
+        // SAFETY: a per-CPU map value. A thread that is interrupted here by another one can at worst cost a count.
+        unsafe { *calls += 1 };
+    } else {
+        let _ = ALLOCATION_CALLS.insert(address, 1, 0);
+    }
     0
 }
 
