@@ -41,6 +41,17 @@ pub struct Prediction {
     pub pair_ns: f64,
     /// Time added in a second, as a share of one processor: 1 is all of it.
     pub share: f64,
+    /// The part of it that calls that free have.
+    pub free_share: f64,
+}
+
+impl Prediction {
+    /// What it would have been at these rates, with the same functions called in the same proportions.
+    pub fn share_at(&self, allocations_per_second: f64, frees_per_second: f64) -> f64 {
+        let ratio = |now: f64, then: f64| if then > 0.0 { now / then } else { 0.0 };
+        (self.share - self.free_share) * ratio(allocations_per_second, self.allocations_per_second)
+            + self.free_share * ratio(frees_per_second, self.frees_per_second)
+    }
 }
 
 /// Stacks a second at the most: what unwinding takes of the agent's own time is then some percent of one processor.
@@ -68,6 +79,7 @@ pub fn predict(calls: &[Called], costs: &HitCosts, seconds: f64) -> Prediction {
     let average = |time: f64, rate: f64| if rate > 0.0 { time / rate } else { 0.0 };
     prediction.pair_ns = average(allocation_time + stack_time, prediction.allocations_per_second)
         + average(free_time, prediction.frees_per_second);
+    prediction.free_share = free_time / 1e9;
     prediction.share = (allocation_time + free_time + stack_time) / 1e9;
     prediction
 }
@@ -132,6 +144,15 @@ mod tests {
     }
 
     #[test]
+    fn other_rates_cost_in_proportion() {
+        let calls = [called(1_000.0, true, true), called(1_000.0, true, false)];
+        let prediction = predict(&calls, &COSTS, 30.0);
+        assert!((prediction.share_at(1_000.0, 1_000.0) - prediction.share).abs() < 1e-12);
+        assert!((prediction.share_at(0.0, 2_000.0) - 2.0 * prediction.free_share).abs() < 1e-12);
+        assert_eq!(predict(&[], &COSTS, 30.0).share_at(5.0, 5.0), 0.0);
+    }
+
+    #[test]
     fn stepping_is_what_makes_it_dear() {
         let cheap = predict(&[called(10_000.0, true, false)], &COSTS, 30.0);
         let dear = predict(&[called(10_000.0, false, false)], &COSTS, 30.0);
@@ -142,7 +163,10 @@ mod tests {
     fn a_second_breakpoint_counts() {
         let mut call = called(1.0, true, true);
         let once = COSTS.of(&call.placement);
-        call.placement.ret = Some(Site { offset: 9, emulated: true });
+        call.placement.ret = Some(Site {
+            offset: 9,
+            emulated: true,
+        });
         assert!((COSTS.of(&call.placement) - once - COSTS.breakpoint_ns).abs() < 1e-9);
     }
 

@@ -5,7 +5,9 @@
 //! measured. So the probe goes to the first instruction that is emulated, that every call reaches, and that finds the arguments
 //! where they are wanted. A return probe replaces the return address, so it needs the stack pointer as the caller left it.
 
-use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, Register};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, Register,
+};
 
 /// How many bytes of a function are looked at.
 pub const CODE_BYTES: usize = 128;
@@ -178,6 +180,14 @@ fn candidates(code: &[u8]) -> Vec<Candidate> {
     found
 }
 
+/// Whether a function calls, or ends in a jump to, one of these; all are offsets in the same file.
+pub fn calls(code: &[u8], offset: u64, targets: &[u64]) -> bool {
+    cfg!(target_arch = "x86_64")
+        && Decoder::with_ip(64, code, offset, DecoderOptions::NONE)
+            .iter()
+            .any(|instruction| targets.contains(&instruction.near_branch_target()))
+}
+
 fn argument(register: Register) -> Option<usize> {
     ARGUMENTS.iter().position(|&argument| argument == register)
 }
@@ -196,7 +206,12 @@ fn is_emulated(bytes: &[u8]) -> bool {
         [0x50..=0x57] | [0x41, 0x50..=0x57] => return true,
         _ => {}
     }
-    let is_prefix = |byte: &u8| matches!(byte, 0x2e | 0x36 | 0x3e | 0x26 | 0x64 | 0x65 | 0xf2 | 0xf3 | 0x66 | 0x40..=0x4f);
+    let is_prefix = |byte: &u8| {
+        matches!(
+            byte,
+            0x2e | 0x36 | 0x3e | 0x26 | 0x64 | 0x65 | 0xf2 | 0xf3 | 0x66 | 0x40..=0x4f
+        )
+    };
     let prefixes = bytes.iter().take_while(|byte| is_prefix(byte)).count();
     let (prefixes, instruction) = bytes.split_at(prefixes);
     match instruction {
@@ -220,7 +235,9 @@ mod tests {
 
     /// glibc 2.36, Debian 12.
     const GLIBC_MALLOC: &[u8] = &[0x41, 0x54, 0x55, 0x53, 0x48, 0x89, 0xfb, 0x48, 0x83, 0xec, 0x10];
-    const GLIBC_FREE: &[u8] = &[0x48, 0x85, 0xff, 0x0f, 0x84, 0xbf, 0, 0, 0, 0x55, 0x48, 0x8d, 0x77, 0xf0];
+    const GLIBC_FREE: &[u8] = &[
+        0x48, 0x85, 0xff, 0x0f, 0x84, 0xbf, 0, 0, 0, 0x55, 0x48, 0x8d, 0x77, 0xf0,
+    ];
     /// `cmp byte [rip+..], 0; push r12; mov r12, rdx; push rbp`
     const GLIBC_POSIX_MEMALIGN: &[u8] = &[
         0x80, 0x3d, 0x01, 0x02, 0x14, 0, 0, 0x41, 0x54, 0x49, 0x89, 0xd4, 0x55,
@@ -235,8 +252,8 @@ mod tests {
     ];
     /// mimalloc 2.0: `mov rax, [rip+..]; mov rsi, rdi; mov rdi, fs:[rax]; cmp rsi, 1024; ja`
     const MIMALLOC_MALLOC: &[u8] = &[
-        0x48, 0x8b, 0x05, 0x49, 0xb4, 0, 0, 0x48, 0x89, 0xfe, 0x64, 0x48, 0x8b, 0x38, 0x48, 0x81, 0xfe, 0, 0x04, 0,
-        0, 0x77, 0x29,
+        0x48, 0x8b, 0x05, 0x49, 0xb4, 0, 0, 0x48, 0x89, 0xfe, 0x64, 0x48, 0x8b, 0x38, 0x48, 0x81, 0xfe, 0,
+        0x04, 0, 0, 0x77, 0x29,
     ];
 
     #[test]
@@ -247,8 +264,14 @@ mod tests {
     #[test]
     fn a_test_is_passed_over_for_the_branch_after_it() {
         assert_eq!(placed(GLIBC_FREE, Role::Deallocate), (3, true, None));
-        assert_eq!(placed(JEMALLOC_MALLOC, Role::Allocate), (7, true, Some((7, true))));
-        assert_eq!(placed(TCMALLOC_MALLOC, Role::Allocate), (10, true, Some((10, true))));
+        assert_eq!(
+            placed(JEMALLOC_MALLOC, Role::Allocate),
+            (7, true, Some((7, true)))
+        );
+        assert_eq!(
+            placed(TCMALLOC_MALLOC, Role::Allocate),
+            (10, true, Some((10, true)))
+        );
         assert_eq!(
             placed(GLIBC_POSIX_MEMALIGN, Role::AllocateInto),
             (7, true, Some((7, true)))
@@ -283,12 +306,38 @@ mod tests {
     fn entry_and_return_part_when_the_stack_moves_first() {
         // `sub rsp, 24; push rbx`: the arguments can be read at the push, the return address is elsewhere by then.
         let placement = place(&[0x48, 0x83, 0xec, 0x18, 0x53], Role::Allocate);
-        assert_eq!(placement.entry, Site { offset: 4, emulated: true });
-        assert_eq!(placement.ret, Some(Site { offset: 0, emulated: false }));
+        assert_eq!(
+            placement.entry,
+            Site {
+                offset: 4,
+                emulated: true
+            }
+        );
+        assert_eq!(
+            placement.ret,
+            Some(Site {
+                offset: 0,
+                emulated: false
+            })
+        );
         // `push rbx` after the size is gone: cheap for the return only, so both stay at the dear place.
         let placement = place(&[0x31, 0xff, 0x53], Role::Allocate);
-        assert_eq!(placement.entry, Site { offset: 0, emulated: false });
+        assert_eq!(
+            placement.entry,
+            Site {
+                offset: 0,
+                emulated: false
+            }
+        );
         assert_eq!(placement.ret, Some(placement.entry));
+    }
+
+    #[test]
+    fn a_call_is_seen_through() {
+        // `push rbx; call +0x10; jmp -0x20`, at 0x1000
+        let code = [0x53, 0xe8, 0x10, 0, 0, 0, 0xeb, 0xe0];
+        assert!(calls(&code, 0x1000, &[0x1016]) && calls(&code, 0x1000, &[0xfe8]));
+        assert!(!calls(&code, 0x1000, &[0x1000, 0x1006]));
     }
 
     #[test]
@@ -306,7 +355,13 @@ mod tests {
         for bytes in stepped {
             assert!(!is_emulated(bytes), "{bytes:x?}");
         }
-        let emulated: [&[u8]; 5] = [&[0x90], &[0x41, 0x57], &[0xe8, 0, 0, 0, 0], &[0x3e, 0x75, 0], &[0x0f, 0x84, 0, 0, 0, 0]];
+        let emulated: [&[u8]; 5] = [
+            &[0x90],
+            &[0x41, 0x57],
+            &[0xe8, 0, 0, 0, 0],
+            &[0x3e, 0x75, 0],
+            &[0x0f, 0x84, 0, 0, 0, 0],
+        ];
         for bytes in emulated {
             assert!(is_emulated(bytes), "{bytes:x?}");
         }

@@ -72,6 +72,11 @@ impl Births {
         born.bytes = born.bytes.saturating_add(bytes);
     }
 
+    /// Whether an allocation was made at this stack.
+    pub fn knows(&self, stack: StackId) -> bool {
+        self.born.contains_key(&stack)
+    }
+
     /// How many.
     pub fn len(&self) -> u64 {
         self.stacks.len() as u64
@@ -79,7 +84,12 @@ impl Births {
 
     /// Every place, those that keep most old bytes first, and then those that allocate most. One followed allocation stands for
     /// `weight` of them.
-    pub fn survivors(&self, live: &[LiveAllocation], weight: f64, observation: Observation) -> Vec<Survivors> {
+    pub fn survivors(
+        &self,
+        live: &[LiveAllocation],
+        weight: f64,
+        observation: Observation,
+    ) -> Vec<Survivors> {
         let half = observation.ended_ns.saturating_sub(observation.began_ns) / 2;
         let mut places: HashMap<StackId, Survivors> = HashMap::new();
         for (&stack, born) in &self.born {
@@ -177,7 +187,11 @@ mod tests {
 
     #[test]
     fn old_bytes_come_before_large_and_busy_ones() {
-        let kept = [live(10, 100, 1_100), live(11, 100, 1_700), live(12, 1 << 20, 1_900)];
+        let kept = [
+            live(10, 100, 1_100),
+            live(11, 100, 1_700),
+            live(12, 1 << 20, 1_900),
+        ];
         let places = births().survivors(&kept, 64.0, LOOKED);
         let order: Vec<u32> = places.iter().map(|place| place.stack.0).collect();
         assert_eq!(order, [2, 1, 3]);
