@@ -1,6 +1,7 @@
 //! Allocations of one process, while `leakwatch trace` looks at them.
 //!
-//! Which allocations are followed is decided by their address, so that the call that frees one knows it without a look-up.
+//! Which allocations are followed is random. Deciding by the address would spare the call that frees a look-up, but a program that
+//! uses the same addresses over and over would then be seen all or not at all.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,7 +14,7 @@ discriminants! {
         Allocations = 0,
         /// Calls that free, with whatever argument.
         Frees = 1,
-        /// Allocations whose address is followed.
+        /// Allocations that are followed.
         Sampled = 2,
         /// Those of them without a stack, or without room to be kept.
         Shed = 3,
@@ -27,27 +28,19 @@ impl Total {
     pub const COUNT: usize = Self::ALL.len();
 }
 
-/// Which addresses are followed. Only value of the map `ALLOCATION_CONTROL`; the agent writes it.
+/// Which allocations are followed. Only value of the map `ALLOCATION_CONTROL`; the agent writes it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Control {
-    /// Makes each trace follow other addresses.
-    pub seed: u64,
-    /// An address is followed when these bits of its hash are 0: one of `mask + 1`, a power of two.
-    pub mask: u64,
+    /// An allocation is followed when these bits of a random number are 0: one of `mask + 1`, a power of two.
+    pub mask: u32,
 }
 
 impl Control {
-    /// Whether this address is followed.
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "part of a program that is counted in nanoseconds"
-    )]
-    pub const fn follows(&self, address: u64) -> bool {
-        // Multiplicative hashing, Knuth TAOCP 3, 6.4. Its high half depends on every bit of the address.
-        (address ^ self.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & self.mask == 0
-    }
+    /// Follows next to nothing.
+    pub const NONE: Self = Self { mask: u32::MAX };
+    /// Follows everything.
+    pub const ALL: Self = Self { mask: 0 };
 }
 
 /// One live allocation. Value of the map `LIVE_ALLOCATIONS`, keyed by address.
@@ -84,6 +77,6 @@ pub struct PendingAllocation {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Control>() == 16);
+const _: () = assert!(size_of::<Control>() == 4);
 const _: () = assert!(size_of::<LiveAllocation>() == 24);
 const _: () = assert!(size_of::<PendingAllocation>() == 64);

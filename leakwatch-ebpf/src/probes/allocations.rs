@@ -5,12 +5,12 @@
 //! one, `calloc` calling `malloc`, is not an allocation of its own: it lies deeper on the stack than the one under way.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_probe_read_user},
+    helpers::{bpf_get_current_pid_tgid, bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_probe_read_user},
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
 use leakwatch_common::{
-    allocation::{Control, LiveAllocation, PendingAllocation, Total},
+    allocation::{LiveAllocation, PendingAllocation, Total},
     counter::Budget,
     kind::Kind,
     stack::NO_SAMPLE,
@@ -170,7 +170,9 @@ fn ended(call: &PendingAllocation, returned: u64) {
         0
     };
     if address != 0 {
-        if follows(address) {
+        // Given back by a function that is not probed, or before its probe was attached.
+        forget(address);
+        if is_followed() {
             born(address, call.bytes);
         }
     } else if call.before.birth_ns != 0 && call.bytes != 0 {
@@ -182,8 +184,6 @@ fn ended(call: &PendingAllocation, returned: u64) {
 #[inline(always)]
 fn born(address: u64, bytes: u64) {
     add(Total::Sampled);
-    // A free that was not seen: by a function that is not probed, or before its probe was attached.
-    let _ = LIVE_ALLOCATIONS.remove(address);
     if !budget::take(Budget::Stacks, setting!(stacks_per_second), clock::now_ns()) {
         add(Total::Shed);
         return;
@@ -204,7 +204,7 @@ fn born(address: u64, bytes: u64) {
 /// What was known of an allocation that is given back now.
 #[inline(always)]
 fn forget(address: u64) -> LiveAllocation {
-    if address == 0 || !follows(address) {
+    if address == 0 {
         return NOTHING;
     }
     // SAFETY: copied at once; an address is given back once, so nobody else removes it.
@@ -216,10 +216,12 @@ fn forget(address: u64) -> LiveAllocation {
 }
 
 #[inline(always)]
-fn follows(address: u64) -> bool {
-    ALLOCATION_CONTROL
-        .get(0)
-        .is_some_and(|control: &Control| control.follows(address))
+fn is_followed() -> bool {
+    ALLOCATION_CONTROL.get(0).is_some_and(|control| {
+        // SAFETY: takes no arguments.
+        let random = unsafe { bpf_get_prandom_u32() };
+        random & control.mask == 0
+    })
 }
 
 #[inline(always)]

@@ -17,8 +17,7 @@ use crate::{
 
 /// Says which allocations of a process stay, and which code made them.
 ///
-/// The functions of the process's allocator are probed for a while, and one address in some is followed from its allocation
-/// on: what is older than half of that time is suspected. Being probed costs the process microseconds an allocation; how much
+/// The functions of the process's allocator are probed for a while, and one allocation in some is followed: what is older than half of that time is suspected. Being probed costs the process microseconds an allocation; how much
 /// in all is predicted first, and nothing is done if it is more than the budget. Nothing of the probes remains.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TraceArgs {
@@ -155,7 +154,7 @@ fn bar(elapsed: Duration, of: Duration, samples: u64) -> String {
 fn predicted(prediction: &Prediction, allocator: &str, functions: usize, dear: usize) -> String {
     let mut text = format!(
         "{allocator}: {functions} functions, {:.0} allocations and {:.0} frees a second\n\
-         predicted cost: {:.2} % of one processor, {:.1} us for an allocation and its free; one address in {} is followed",
+         predicted cost: {:.2} % of one processor, {:.1} us for an allocation and its free; one in {} is followed",
         prediction.allocations_per_second,
         prediction.frees_per_second,
         100.0 * prediction.share,
@@ -177,7 +176,7 @@ fn cost(report: &TraceReport) -> String {
         .map(|percent| format!("; its system time rose by {percent:.1} %"))
         .unwrap_or_default();
     let shed = if report.shed > 0 {
-        format!("; {} followed addresses without a stack", report.shed)
+        format!("; {} followed without a stack", report.shed)
     } else {
         String::new()
     };

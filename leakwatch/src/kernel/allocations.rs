@@ -1,6 +1,6 @@
 //! The programs of `leakwatch trace`, and the maps that they share with it.
 
-use std::{num::NonZeroU32, path::Path};
+use std::{num::NonZeroU32, path::Path, thread};
 
 use aya::{
     Ebpf,
@@ -23,6 +23,9 @@ use crate::raw::{RawBatch, Source};
 const MAX_FUNCTIONS: u32 = 256;
 /// Threads that allocate at the same time; of more, those that did not for longest are forgotten.
 const MAX_THREADS: u32 = 8192;
+
+/// Size of the ring buffer for stacks, bytes: 400 of them at their longest, which is a second's.
+const STACK_RING_BYTES: u32 = 16 << 20;
 
 /// What the kernel side may take.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +74,6 @@ impl AllocationProgram {
 
 /// Probes on the allocator of one process. Dropping this takes them out; if leakwatch is killed, the kernel does.
 pub struct AllocationProbes {
-    // First: the probes go before the programs do.
     attached: Vec<UProbeLink>,
     stacks: Feed,
     control: Array<MapData, Control>,
@@ -98,6 +100,7 @@ impl AllocationProbes {
             ("ALLOCATION_CALLS", MAX_FUNCTIONS),
             ("PENDING_ALLOCATIONS", MAX_THREADS),
             ("LIVE_ALLOCATIONS", limits.live.max(1)),
+            ("STACK_FEED", STACK_RING_BYTES),
         ];
         let Prepared { mut ebpf, .. } = load::prepare(&options, &sizes)?;
         Ok(Self {
@@ -146,7 +149,7 @@ impl AllocationProbes {
 
     /// Takes every probe out.
     pub fn detach(&mut self) {
-        self.attached.clear();
+        take_out(std::mem::take(&mut self.attached));
     }
 
     /// Follows these addresses from now on.
@@ -221,6 +224,23 @@ impl AllocationProbes {
         drop(self.stacks());
         Ok(())
     }
+}
+
+impl Drop for AllocationProbes {
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
+
+/// For each probe the kernel waits until no processor can be in it any more, a tenth of a second; it waits for all at once when
+/// they are closed at once.
+fn take_out(links: Vec<UProbeLink>) {
+    thread::scope(|scope| {
+        for link in links {
+            // Where no thread can be started, the link is dropped here.
+            let _taken_out = thread::Builder::new().spawn_scoped(scope, move || drop(link));
+        }
+    });
 }
 
 /// An entry that somebody else removed is removed.

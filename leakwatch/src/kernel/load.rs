@@ -168,9 +168,6 @@ fn create_maps(
         0
     };
     let mut loader = EbpfLoader::new();
-    for &(map, entries) in sizes {
-        loader.map_max_entries(map, entries);
-    }
     loader
         .btf(Some(btf))
         .override_global("OFFSETS", global(offsets), true)
@@ -178,9 +175,11 @@ fn create_maps(
         .override_global(aya_log::LEVEL, &log_level, false)
         .map_max_entries("FEED", options.ring_bytes)
         .map_max_entries("STACK_FEED", STACK_RING_BYTES)
-        .map_max_entries("STACK_BUFFERS", settings.possible_cpus)
-        .load(OBJECT)
-        .map_err(KernelError::Load)
+        .map_max_entries("STACK_BUFFERS", settings.possible_cpus);
+    for &(map, entries) in sizes {
+        loader.map_max_entries(map, entries);
+    }
+    loader.load(OBJECT).map_err(KernelError::Load)
 }
 
 fn global<T: Pod>(value: &T) -> &T {

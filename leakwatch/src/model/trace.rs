@@ -17,7 +17,7 @@ pub struct TraceReport {
     pub observed_ns: u64,
     /// Why it was not longer; `None` when it was as long as asked for.
     pub ended_early: Option<String>,
-    /// One in so many addresses was followed. Every number below but `samples` and times is an estimate for all.
+    /// One in so many allocations was followed. Every number below but `samples` and times is an estimate for all.
     pub one_in: u64,
     /// Stacks behind the report.
     pub samples: u64,

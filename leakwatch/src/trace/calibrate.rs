@@ -14,45 +14,40 @@ use leakwatch_common::allocation::Control;
 use super::{TraceError, cost::HitCosts};
 use crate::kernel::{AllocationProbes, AllocationProgram};
 
-/// Follows no address: a hash has 32 bits.
-const NONE: Control = Control {
-    seed: 0,
-    mask: u64::MAX,
-};
-/// Follows every address.
-const ALL: Control = Control { seed: 0, mask: 0 };
-
 /// Calls between two looks at the clock, and how often that is done. The fastest counts: the others were interrupted.
 const ROUNDS: u32 = 7;
 const CALLS: u32 = 400;
 const DEAR_CALLS: u32 = 40;
 
-/// Returns its argument, after an instruction that every kernel emulates.
+/// Defines functions that return their argument, so that each can be probed in its own way at the same time.
+macro_rules! functions {
+    ($($name:ident: $instruction:literal;)+) => {$(
+        #[unsafe(naked)]
+        extern "C" fn $name(_address: u64) -> u64 {
+            #[cfg(target_arch = "x86_64")]
+            naked_asm!($instruction, "mov rax, rdi", "ret");
+            #[cfg(target_arch = "aarch64")]
+            naked_asm!($instruction, "ret");
+        }
+    )+};
+}
+
+// They begin with what the kernel emulates, but for the last one.
 #[cfg(target_arch = "x86_64")]
-#[unsafe(naked)]
-extern "C" fn emulated(_address: u64) -> u64 {
-    naked_asm!("push rbp", "pop rbp", "mov rax, rdi", "ret")
+functions! {
+    untouched: "nop";
+    freeing: "nop";
+    beginning: "nop";
+    returning: "nop";
+    stepped: "mov rcx, rdi";
 }
-
-/// Returns its argument, after an instruction that no kernel emulates.
-#[cfg(target_arch = "x86_64")]
-#[unsafe(naked)]
-extern "C" fn stepped(_address: u64) -> u64 {
-    naked_asm!("mov rax, rdi", "ret")
-}
-
-/// Returns its argument, after an instruction that every kernel emulates (arch/arm64/kernel/probes/decode-insn.c).
 #[cfg(target_arch = "aarch64")]
-#[unsafe(naked)]
-extern "C" fn emulated(_address: u64) -> u64 {
-    naked_asm!("b 2f", "2:", "ret")
-}
-
-/// Returns its argument, after an instruction that no kernel emulates.
-#[cfg(target_arch = "aarch64")]
-#[unsafe(naked)]
-extern "C" fn stepped(_address: u64) -> u64 {
-    naked_asm!("mov x1, x0", "ret")
+functions! {
+    untouched: "nop";
+    freeing: "nop";
+    beginning: "nop";
+    returning: "nop";
+    stepped: "mov x1, x0";
 }
 
 /// An address that nothing has.
@@ -68,28 +63,24 @@ pub(super) fn measure(probes: &mut AllocationProbes) -> Result<HitCosts, TraceEr
 
 fn costs(probes: &mut AllocationProbes) -> Result<HitCosts, TraceError> {
     use AllocationProgram::{Allocate, Allocated, Deallocate};
-    probes.follow(NONE)?;
-    let nothing = fastest(emulated, CALLS);
-    let mut with = |programs: &[AllocationProgram], function: extern "C" fn(u64) -> u64, calls| {
-        for &program in programs {
-            attach(probes, program, function)?;
-        }
-        let time = fastest(function, calls) - nothing;
-        probes.detach();
-        Ok::<f64, TraceError>(time.max(0.0))
-    };
-    let free_ns = with(&[Deallocate], emulated, CALLS)?;
-    let allocation_ns = with(&[Allocate], emulated, CALLS)?;
-    let both = with(&[Allocate, Allocated], emulated, CALLS)?;
-    let stepping = with(&[Deallocate], stepped, DEAR_CALLS)? - free_ns;
-    probes.follow(ALL)?;
-    attach(probes, Allocate, emulated)?;
-    attach(probes, Allocated, emulated)?;
-    let followed = fastest(emulated, DEAR_CALLS) - nothing;
+    probes.follow(Control::NONE)?;
+    attach(probes, Deallocate, freeing)?;
+    attach(probes, Allocate, beginning)?;
+    attach(probes, Allocated, returning)?;
+    attach(probes, Allocate, returning)?;
+    attach(probes, Deallocate, stepped)?;
+    let nothing = fastest(untouched, CALLS);
+    let added = |function, calls| (fastest(function, calls) - nothing).max(0.0);
+    let free_ns = added(freeing, CALLS);
+    let allocation_ns = added(beginning, CALLS);
+    let both = added(returning, CALLS);
+    let stepping = added(stepped, DEAR_CALLS);
+    probes.follow(Control::ALL)?;
+    let followed = added(returning, DEAR_CALLS);
     Ok(HitCosts {
         allocation_ns,
         free_ns,
-        stepping_ns: stepping.max(0.0),
+        stepping_ns: (stepping - free_ns).max(0.0),
         return_ns: (both - allocation_ns).max(0.0),
         breakpoint_ns: free_ns,
         stack_ns: (followed - both).max(0.0),

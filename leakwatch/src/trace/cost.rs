@@ -35,8 +35,8 @@ pub struct Prediction {
     pub allocations_per_second: f64,
     /// Calls a second that free.
     pub frees_per_second: f64,
-    /// One in so many addresses is followed; a power of two.
-    pub one_in: u64,
+    /// One in so many allocations is followed; a power of two.
+    pub one_in: u32,
     /// Time added to an allocation and the free that belongs to it, nanoseconds.
     pub pair_ns: f64,
     /// Time added in a second, as a share of one processor: 1 is all of it.
@@ -75,7 +75,7 @@ pub fn predict(calls: &[Called], costs: &HitCosts, seconds: f64) -> Prediction {
     }
     let stacks = MOST_STACKS_PER_SECOND.min(MOST_STACKS / seconds.max(1.0));
     prediction.one_in = one_in(prediction.allocations_per_second, stacks);
-    let stack_time = prediction.allocations_per_second / prediction.one_in as f64 * costs.stack_ns;
+    let stack_time = prediction.allocations_per_second / f64::from(prediction.one_in) * costs.stack_ns;
     let average = |time: f64, rate: f64| if rate > 0.0 { time / rate } else { 0.0 };
     prediction.pair_ns = average(allocation_time + stack_time, prediction.allocations_per_second)
         + average(free_time, prediction.frees_per_second);
@@ -85,9 +85,9 @@ pub fn predict(calls: &[Called], costs: &HitCosts, seconds: f64) -> Prediction {
 }
 
 /// The smallest power of two that keeps this rate below `most`.
-fn one_in(rate: f64, most: f64) -> u64 {
-    let mut one_in = 1;
-    while rate / one_in as f64 > most && one_in < 1 << 24 {
+fn one_in(rate: f64, most: f64) -> u32 {
+    let mut one_in: u32 = 1;
+    while rate / f64::from(one_in) > most && one_in < 1 << 24 {
         one_in *= 2;
     }
     one_in
@@ -174,7 +174,7 @@ mod tests {
     fn long_traces_take_fewer_stacks_a_second_and_idle_programs_all() {
         let calls = [called(10_000.0, true, true)];
         let long = predict(&calls, &COSTS, 3_600.0);
-        assert!(10_000.0 / long.one_in as f64 * 3_600.0 <= MOST_STACKS);
+        assert!(10_000.0 / f64::from(long.one_in) * 3_600.0 <= MOST_STACKS);
         assert_eq!(predict(&[], &COSTS, 30.0).one_in, 1);
         assert!(predict(&[called(f64::MAX, true, true)], &COSTS, 30.0).one_in <= 1 << 24);
     }

@@ -9,12 +9,11 @@ mod calibrate;
 pub mod cost;
 mod elf;
 pub mod entry;
+pub mod merge;
 pub mod survivors;
 mod usage;
 
 use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher as _,
     io,
     num::NonZeroU32,
     thread,
@@ -224,7 +223,6 @@ impl Prepared {
     pub fn start(mut self) -> Result<Trace, TraceError> {
         let call_sites = CallSites::start().map_err(TraceError::Symbols)?;
         self.probes.follow(Control {
-            seed: RandomState::new().hash_one(self.started),
             mask: self.prediction.one_in - 1,
         })?;
         let (file, pid) = (&self.allocator.file, self.options.pid);
@@ -302,16 +300,16 @@ impl Trace {
         };
         let elapsed = self.began.elapsed();
         let system = SystemTime::of(pid);
+        let mut totals = self.prepared.probes.totals()?;
         self.prepared.probes.detach();
         self.poll();
         let live = self.prepared.probes.live()?;
-        let mut totals = self.prepared.probes.totals()?;
         for (total, before) in totals.iter_mut().zip(self.before) {
             *total = total.saturating_sub(before);
         }
         let (sampled, shed) = (totals[Total::Sampled as usize], totals[Total::Shed as usize]);
         let kept = sampled.saturating_sub(shed).max(1);
-        let weight = self.prepared.prediction.one_in as f64 * sampled.max(1) as f64 / kept as f64;
+        let weight = f64::from(self.prepared.prediction.one_in) * sampled.max(1) as f64 / kept as f64;
         let places = self.births.survivors(&live, weight, observation);
         let all_old: f64 = places.iter().map(|place| place.old_bytes).sum();
         let (old, others): (Vec<&Survivors>, Vec<&Survivors>) =
@@ -327,11 +325,13 @@ impl Trace {
         if !self.call_sites.settle(NAMES) {
             warn!("not every name was found in time");
         }
-        let (suspects, others) = shown
+        let sites = shown
             .into_iter()
-            .map(|place| (place.old_samples > 0, site(&mut self.call_sites, place, all_old)))
-            .partition::<Vec<_>, _>(|(old, _)| *old);
-        let second = |pairs: Vec<(bool, AllocationSite)>| pairs.into_iter().map(|(_, site)| site).collect();
+            .map(|place| site(&mut self.call_sites, place, all_old))
+            .collect();
+        let (suspects, others) = merge::same_functions(sites)
+            .into_iter()
+            .partition(|site| site.old_samples > 0);
         let cost = self.cost(&totals, elapsed, system);
         Ok(TraceReport {
             pid,
@@ -339,12 +339,12 @@ impl Trace {
             allocator: self.prepared.allocator.name.clone(),
             observed_ns: observation.ended_ns.saturating_sub(observation.began_ns),
             ended_early,
-            one_in: self.prepared.prediction.one_in,
+            one_in: self.prepared.prediction.one_in.into(),
             samples: self.births.len(),
             shed,
             cost,
-            suspects: second(suspects),
-            others: second(others),
+            suspects,
+            others,
         })
     }
 

@@ -50,6 +50,7 @@ pub(super) const MODULES: &[Module] = &[
     ),
     pure("trace::entry", &[]),
     pure("trace::cost", &["trace::entry"]),
+    pure("trace::merge", &["model"]),
     pure("trace::survivors", &["model"]),
     effects(
         "trace",
@@ -64,6 +65,7 @@ pub(super) const MODULES: &[Module] = &[
             "call_sites",
             "trace::entry",
             "trace::cost",
+            "trace::merge",
             "trace::survivors",
         ],
     ),

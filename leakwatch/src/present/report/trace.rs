@@ -24,7 +24,7 @@ pub fn write(report: &TraceReport, ascii: bool, out: &mut dyn Write) -> io::Resu
         writeln!(out, "{}", content.trim_end())
     };
     line(&format!(
-        "{} ({}): allocations of {} in {}, one address in {} followed",
+        "{} ({}): allocations of {} in {}, one in {} followed",
         report.name,
         report.pid,
         units::duration(report.observed_ns),
