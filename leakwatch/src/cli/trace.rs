@@ -1,11 +1,12 @@
 //! `leakwatch trace`: what was typed, and what is said while it runs.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     num::NonZeroU32,
     time::{Duration, Instant},
 };
 
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Failure, runtime, top};
@@ -100,7 +101,7 @@ async fn observe(mut trace: Trace, args: &TraceArgs) -> Result<TraceReport, Fail
     let begun = Instant::now();
     let mut polls = interval(POLL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let terminal = io::stderr().is_terminal();
+    let bar = progress(args.duration);
     let asked = runtime::asked_to_end();
     tokio::pin!(asked);
     let ended_early = loop {
@@ -113,9 +114,8 @@ async fn observe(mut trace: Trace, args: &TraceArgs) -> Result<TraceReport, Fail
                 Progress::Ended => break Some("the process has ended"),
                 Progress::OtherProgram => break Some("the process executes another program"),
                 Progress::Running { samples } => {
-                    if terminal {
-                        eprint!("\r{}", bar(begun.elapsed(), args.duration, samples));
-                    }
+                    bar.set_position(milliseconds(begun.elapsed()));
+                    bar.set_message(format!("{samples} stacks"));
                 }
             },
         }
@@ -123,32 +123,21 @@ async fn observe(mut trace: Trace, args: &TraceArgs) -> Result<TraceReport, Fail
             break None;
         }
     };
-    if terminal {
-        // Clears the line that the bar was on.
-        eprint!("\r\x1b[K");
-    }
+    bar.finish_and_clear();
     trace
         .finish(ended_early.map(str::to_owned))
         .map_err(|error| failure(error, args.pid))
 }
 
-fn bar(elapsed: Duration, of: Duration, samples: u64) -> String {
-    const WIDTH: usize = 30;
-    let share = (elapsed.as_secs_f64() / of.as_secs_f64()).clamp(0.0, 1.0);
-    let done = (0..WIDTH)
-        .map(|place| {
-            if place as f64 / (WIDTH as f64) < share {
-                '#'
-            } else {
-                '.'
-            }
-        })
-        .collect::<String>();
-    format!(
-        "[{done}] {} of {} s, {samples} stacks",
-        elapsed.as_secs().min(of.as_secs()),
-        of.as_secs()
-    )
+/// A bar on stderr, if that is a terminal.
+fn progress(duration: Duration) -> ProgressBar {
+    let bar = ProgressBar::new(milliseconds(duration));
+    let style = ProgressStyle::with_template("{elapsed} [{bar:30}] {eta} left, {msg}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn predicted(prediction: &Prediction, allocator: &str, functions: usize, dear: usize) -> String {
@@ -281,17 +270,5 @@ mod tests {
         for wrong in ["-1", "nan", "much"] {
             assert!(percent(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn the_bar_fills() {
-        let bar = |seconds| bar(Duration::from_secs(seconds), Duration::from_secs(30), 9);
-        assert!(bar(0).starts_with("[....."), "{}", bar(0));
-        assert!(
-            bar(15).contains("#............... ") || bar(15).contains("#...............]"),
-            "{}",
-            bar(15)
-        );
-        assert_eq!(bar(99), format!("[{}] 30 of 30 s, 9 stacks", "#".repeat(30)));
     }
 }
