@@ -136,6 +136,7 @@ fn the_leak_comes_first_in_a_static_program() -> Result<()> {
     leak_is_first(&report)?;
     untouched(target.pid())?;
 
+    drop(target);
     ensure!(
         Command::new("strip").arg(&built.program).status()?.success(),
         "strip failed"
@@ -384,7 +385,7 @@ fn changed(pid: u32) -> Result<usize> {
         memory.seek(SeekFrom::Start(start))?;
         memory.read_exact(&mut mapped)?;
         let mut stored = vec![0; mapped.len()];
-        let link = File::open(format!("/proc/{pid}/map_files/{range}"))?;
+        let link = File::open(format!("/proc/{pid}/map_files/{start:x}-{end:x}"))?;
         let mut filled = 0;
         let offset = u64::from_str_radix(offset, 16)?;
         // The last page of a file is filled up with zeros.

@@ -240,7 +240,8 @@ fn files(pid: u32) -> Result<Vec<Mapped>, TraceError> {
             Some(file) => file.mapped.push(numbers),
             None => files.push(Mapped {
                 path,
-                link: format!("/proc/{pid}/map_files/{range}").into(),
+                // Unlike in `maps`, small addresses have no leading zeros there.
+                link: format!("/proc/{pid}/map_files/{:x}-{:x}", numbers.0, numbers.1).into(),
                 mapped: vec![numbers],
             }),
         }
