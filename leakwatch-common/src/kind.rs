@@ -55,6 +55,8 @@ discriminants! {
         Discard = 22,
         /// First touch of memory: a sampled page fault. Never given back as such.
         FirstTouch = 23,
+        /// Memory taken from an allocator in the process itself; only while that process is traced.
+        Allocation = 24,
     }
 }
 
@@ -92,6 +94,7 @@ impl Kind {
             Self::BrkShrink => "brk_shrink",
             Self::Discard => "discard",
             Self::FirstTouch => "first_touch",
+            Self::Allocation => "allocation",
         }
     }
 
@@ -109,4 +112,4 @@ impl Kind {
     }
 }
 
-const _: () = assert!(Kind::COUNT == 24);
+const _: () = assert!(Kind::COUNT == 25);

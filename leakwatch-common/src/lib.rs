@@ -8,6 +8,7 @@
 //! | [`stack`] | from which call stack, sampled | ring buffer |
 //! | [`site`] | who took it, and how much of it is still held | memory-mapped array and hash maps |
 //! | [`counter`] | what the feed lost, shed or skipped | per-CPU array |
+//! | [`allocation`] | allocations of one process that is traced | hash maps |
 //! | [`settings`] | what the agent tells the programs before they load | read-only globals |
 //!
 //! The programs' clock counts nanoseconds from an epoch of the kernel's own, in steps of one timer interrupt: two of its times
@@ -17,6 +18,7 @@
 //! here so that a change that moves a field is seen by whoever makes it.
 #![no_std]
 
+pub mod allocation;
 pub mod counter;
 pub mod kind;
 pub mod levels;

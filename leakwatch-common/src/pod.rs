@@ -1,6 +1,7 @@
 //! Lets the loader hand these types to the kernel as bytes.
 
 use crate::{
+    allocation::{Control, LiveAllocation, PendingAllocation},
     counter::Spent,
     settings::{Offsets, Settings},
     site::{FdPage, FdPageKey, Process, SiteCounts, SiteKey, Thread},
@@ -14,5 +15,16 @@ macro_rules! pod {
 }
 
 pod!(
-    FdPage, FdPageKey, Offsets, Process, Settings, SiteCounts, SiteKey, Spent, Thread
+    Control,
+    LiveAllocation,
+    PendingAllocation,
+    FdPage,
+    FdPageKey,
+    Offsets,
+    Process,
+    Settings,
+    SiteCounts,
+    SiteKey,
+    Spent,
+    Thread
 );

@@ -25,7 +25,7 @@ pub struct StackTaken {
     pub start_boottime_ns: u64,
     /// When, nanoseconds of the programs' clock.
     pub time_ns: u64,
-    /// What was taken: number of the descriptor (of the first of a pair), thread id, or address.
+    /// What was taken: number of the descriptor (of the first of a pair), thread id, or address; of an allocation its bytes.
     pub item: u64,
     /// Program counter in user mode.
     pub pc: u64,

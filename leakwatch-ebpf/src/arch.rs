@@ -46,6 +46,12 @@ impl Registers {
     pub(crate) fn sp(&self) -> u64 {
         self.rsp
     }
+
+    /// Program counter.
+    #[inline(always)]
+    pub(crate) fn pc(&self) -> u64 {
+        self.rip
+    }
 }
 
 /// `TS_COMPAT`, arch/x86/include/asm/thread_info.h: set while in a system call by `int 0x80` or a 32-bit `sysenter`,
@@ -84,11 +90,37 @@ impl Registers {
     pub(crate) fn sp(&self) -> u64 {
         self.sp
     }
+
+    /// Program counter.
+    #[inline(always)]
+    pub(crate) fn pc(&self) -> u64 {
+        self.pc
+    }
 }
 
 /// `TIF_32BIT`, arch/arm64/include/asm/thread_info.h.
 #[cfg(bpf_target_arch = "aarch64")]
 pub(crate) const COMPAT_BIT: u64 = 1 << 22;
+
+/// What a return takes off the stack: the stack pointer after a call is at least this far above the one inside it.
+#[cfg(bpf_target_arch = "x86_64")]
+pub(crate) const RETURN_ADDRESS_BYTES: u64 = 8;
+#[cfg(bpf_target_arch = "aarch64")]
+pub(crate) const RETURN_ADDRESS_BYTES: u64 = 0;
+
+/// The user stack pointer where a uprobe was hit.
+#[inline(always)]
+pub(crate) fn stack_pointer(registers: *const aya_ebpf::bindings::pt_regs) -> u64 {
+    // SAFETY: the context of a uprobe's program is the thread's registers.
+    unsafe { (*registers.cast::<Registers>()).sp() }
+}
+
+/// The instruction that a uprobe was hit at.
+#[inline(always)]
+pub(crate) fn program_counter(registers: *const aya_ebpf::bindings::pt_regs) -> u64 {
+    // SAFETY: as above.
+    unsafe { (*registers.cast::<Registers>()).pc() }
+}
 
 /// Where a thread was in user mode: what an unwinder starts from.
 #[derive(Clone, Copy)]

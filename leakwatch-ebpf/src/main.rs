@@ -5,6 +5,7 @@
 //! | [`probes::syscalls`] | `tp_btf/sys_exit` | which system call took or gave back what; dispatches to `fd` and `memory` |
 //! | [`probes::lifecycle`] | `tp_btf/sched_process_{fork,exec,exit}` | births and deaths of processes and threads |
 //! | [`probes::faults`] | `perf_event` `page-faults` | who touches memory first, sampled |
+//! | [`probes::allocations`] | uprobes | what one process allocates and frees; loaded by `leakwatch trace` only |
 //! | [`probes::tasks`] | `iter/task` | levels of every process |
 //! | [`probes::threads`] | `iter/task` | where the threads of one process wait |
 //! | [`probes::files`] | `iter/task_file` | every open descriptor's kind |

@@ -5,9 +5,10 @@
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf, Stack},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf, Stack},
 };
 use leakwatch_common::{
+    allocation::{Control, LiveAllocation, PendingAllocation, Total},
     counter::{Budget, Counter, Spent},
     site::{FdPage, FdPageKey, MAX_SITES, Process, SiteCounts, SiteKey, Thread},
     stack::{CLASSES as CLASS_COUNT, Class, SUSPECT_WORDS, StackBuffer},
@@ -78,3 +79,25 @@ pub(crate) static PERCPU_PROBE: PerCpuArray<u64> = PerCpuArray::with_max_entries
 #[map]
 pub(crate) static PERCPU_ADDRESSES: Array<u64> =
     Array::with_max_entries(crate::kernel::percpu::MAX_CPUS + 1, 0);
+
+/// Which allocations are followed.
+#[map]
+pub(crate) static ALLOCATION_CONTROL: Array<Control> = Array::with_max_entries(1, 0);
+
+/// Indexed by [`Total`].
+#[map]
+pub(crate) static ALLOCATION_TOTALS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Total::COUNT as u32, 0);
+
+/// Calls, by the address of the instruction that is probed: how often each function is called, before it is traced.
+#[map]
+pub(crate) static ALLOCATION_CALLS: PerCpuHashMap<u64, u64> = PerCpuHashMap::with_max_entries(1, 0);
+
+/// Calls under way, by thread id. A trace makes this and the next map as large as it needs them. They take their memory at once:
+/// kernels before 6.1 warn of uprobes that allocate.
+#[map]
+pub(crate) static PENDING_ALLOCATIONS: LruHashMap<u32, PendingAllocation> =
+    LruHashMap::with_max_entries(1, 0);
+
+/// Live allocations that are followed, by address.
+#[map]
+pub(crate) static LIVE_ALLOCATIONS: HashMap<u64, LiveAllocation> = HashMap::with_max_entries(1, 0);

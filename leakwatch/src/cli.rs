@@ -13,6 +13,7 @@ mod runtime;
 mod source;
 pub mod top;
 mod top_run;
+pub mod trace;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,8 @@ pub enum Command {
     Report(report::ReportArgs),
     /// Say what grew between two profiles
     Diff(diff::DiffArgs),
+    /// Find out which allocations of one process stay, by probing its allocator for a while
+    Trace(trace::TraceArgs),
     /// Say why leakwatch works on this host, or does not
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
@@ -86,6 +89,7 @@ pub fn run() -> ExitCode {
         Command::Agent(args) => agent::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Doctor(args) => match doctor::run(args, cli.color) {
             Ok(verdict) => return ExitCode::from(exit_code(verdict)),
             Err(error) => Err(Failure::output(&error)),

@@ -40,4 +40,6 @@ pub mod socket;
 #[cfg(feature = "kernel")]
 pub mod symbols;
 #[cfg(feature = "kernel")]
+pub mod trace;
+#[cfg(feature = "kernel")]
 pub mod unwind;

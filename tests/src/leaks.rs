@@ -152,6 +152,17 @@ pub fn c(source: &str, output: &Path) -> Result<bool> {
     compile("gcc", "gcc", &["-std=gnu11"], source, output)
 }
 
+/// Builds a C program of `tests/programs` statically with musl, and says whether there is a compiler.
+pub fn musl(source: &str, output: &Path) -> Result<bool> {
+    compile(
+        "musl-gcc",
+        "musl-tools",
+        &["-std=gnu11", "-static"],
+        source,
+        output,
+    )
+}
+
 /// Builds a shared library of `tests/programs` from C, and says whether there is a compiler.
 pub fn library(source: &str, output: &Path) -> Result<bool> {
     compile("gcc", "gcc", &["-std=gnu11", "-shared", "-fPIC"], source, output)

@@ -1,5 +1,6 @@
 //! One probe family, one file.
 
+pub(crate) mod allocations;
 pub(crate) mod faults;
 pub(crate) mod fd;
 pub(crate) mod files;

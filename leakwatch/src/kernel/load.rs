@@ -56,8 +56,8 @@ pub(super) struct Prepared {
     btf: Btf,
 }
 
-/// Creates the maps.
-pub(super) fn prepare(options: &LoadOptions) -> Result<Prepared, KernelError> {
+/// Creates the maps; those named in `sizes` with so many entries.
+pub(super) fn prepare(options: &LoadOptions, sizes: &[(&'static str, u32)]) -> Result<Prepared, KernelError> {
     let data = fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;
     let offsets = offsets::look_up(&KernelTypes::parse(&data)?)?;
     drop(data);
@@ -75,7 +75,7 @@ pub(super) fn prepare(options: &LoadOptions) -> Result<Prepared, KernelError> {
         page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
         jiffy_ns: jiffy_ns(),
     };
-    let mut ebpf = create_maps(options, &btf, &offsets, &settings)?;
+    let mut ebpf = create_maps(options, sizes, &btf, &offsets, &settings)?;
     if log::log_enabled!(log::Level::Debug) {
         forward_probe_log(&mut ebpf);
     }
@@ -117,7 +117,7 @@ impl Prepared {
 /// # Errors
 /// When not even the maps could be made.
 pub fn probe_each(options: &LoadOptions) -> Result<Vec<ProbeHealth>, KernelError> {
-    prepare(options).map(|mut prepared| prepared.attach_each(options))
+    prepare(options, &[]).map(|mut prepared| prepared.attach_each(options))
 }
 
 /// Size of the ring buffer for stacks, bytes: a second of them at an average depth.
@@ -156,6 +156,7 @@ fn jiffy_ns() -> u32 {
 
 fn create_maps(
     options: &LoadOptions,
+    sizes: &[(&'static str, u32)],
     btf: &Btf,
     offsets: &Offsets,
     settings: &Settings,
@@ -166,16 +167,19 @@ fn create_maps(
     } else {
         0
     };
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    loader
         .btf(Some(btf))
         .override_global("OFFSETS", global(offsets), true)
         .override_global("SETTINGS", global(settings), true)
         .override_global(aya_log::LEVEL, &log_level, false)
         .map_max_entries("FEED", options.ring_bytes)
         .map_max_entries("STACK_FEED", STACK_RING_BYTES)
-        .map_max_entries("STACK_BUFFERS", settings.possible_cpus)
-        .load(OBJECT)
-        .map_err(KernelError::Load)
+        .map_max_entries("STACK_BUFFERS", settings.possible_cpus);
+    for &(map, entries) in sizes {
+        loader.map_max_entries(map, entries);
+    }
+    loader.load(OBJECT).map_err(KernelError::Load)
 }
 
 fn global<T: Pod>(value: &T) -> &T {

@@ -2,6 +2,7 @@
 //!
 //! Reads bytes and says when; what they mean is decided in [`crate::decode`].
 
+mod allocations;
 mod btf;
 pub mod catalog;
 mod clock;
@@ -19,6 +20,7 @@ use std::os::fd::OwnedFd;
 use aya::Ebpf;
 
 pub use self::{
+    allocations::{AllocationLimits, AllocationProbes, AllocationProgram},
     error::{BTF_PATH, KernelError},
     load::{LoadOptions, probe_each},
 };
@@ -58,7 +60,7 @@ impl Kernel {
     /// # Errors
     /// When nothing could be observed: no type information, no permission, a required probe refused.
     pub fn attach(options: &LoadOptions) -> Result<Self, KernelError> {
-        let mut prepared = load::prepare(options)?;
+        let mut prepared = load::prepare(options, &[])?;
         // The first birth needs a free site: the table is filled before any probe runs.
         let sites = SiteTable::open(&mut prepared.ebpf)?;
         let probes = prepared.attach(options)?;

@@ -6,3 +6,4 @@ pub mod interest;
 pub mod sanitize;
 pub mod snapshot;
 pub mod stack;
+pub mod trace;

@@ -3,6 +3,7 @@
 mod csv;
 mod json;
 mod table;
+pub mod trace;
 
 use std::io::{self, BufWriter, Write};
 
