@@ -9,6 +9,7 @@ use crate::{
     assemble::Names,
     decode::CopiedStack,
     model::{
+        health::CallSitesHealth,
         identity::ProcessId,
         snapshot::FrameRow,
         stack::{CodeAddress, Module, StackEnd, StackId, Symbol},
@@ -49,6 +50,22 @@ impl CallSites {
             .collect();
         self.unwinder
             .retain(&|image| alive.contains(image), &host.stacks());
+    }
+
+    /// What it did, and what it keeps.
+    pub fn health(&self) -> CallSitesHealth {
+        let unwound = self.unwinder.usage();
+        let named = self.symbols.usage();
+        CallSitesHealth {
+            complete: unwound.ends.outermost,
+            cut: unwound.ends.copy_ended + unwound.ends.too_deep,
+            lost: unwound.ends.lost,
+            gone: unwound.gone,
+            stacks: unwound.stacks as u64,
+            unwind_bytes: unwound.bytes as u64,
+            symbols: named.symbols as u64,
+            symbol_bytes: named.symbol_bytes as u64 + named.file_bytes,
+        }
     }
 
     /// Waits until every name that was asked for is found, or is known not to be. Whether there was one to wait for.

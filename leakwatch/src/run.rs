@@ -185,6 +185,7 @@ impl Sampler {
                 tick_seconds: tick_started.elapsed().as_secs_f64(),
                 ticks: self.ticks + 1,
             },
+            call_sites: self.call_sites.health(),
             maps: observed.maps,
             levels: LevelsHealth {
                 rss_error_bound_bytes: observed.rss_error_bound_bytes,

@@ -22,7 +22,7 @@ use crate::{
 /// A walk over all mappings that took `t` is not repeated for `WALK_PAUSE * t`, half a percent of a core, but within
 /// `MAX_WALK_PAUSE`, so that a busy machine does not leave the reading to age.
 const WALK_PAUSE: u32 = 200;
-const MAX_WALK_PAUSE: Duration = Duration::from_secs(5);
+const MAX_WALK_PAUSE: Duration = Duration::from_secs(20);
 /// Pause between walks while no address space changes its size.
 const UNCHANGED_WALK_PAUSE: Duration = Duration::from_mins(1);
 

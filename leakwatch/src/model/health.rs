@@ -11,6 +11,8 @@ pub struct Health {
     pub feed: FeedHealth,
     /// Lives of processes.
     pub lifecycle: LifecycleHealth,
+    /// Stacks and names.
+    pub call_sites: CallSitesHealth,
     /// Fixed-size kernel maps.
     pub maps: Vec<MapHealth>,
     /// leakwatch's own consumption.
@@ -89,6 +91,27 @@ pub struct FeedHealth {
     pub unknown_closes: u64,
     /// Descriptors opened with a number of 65,536 or above, which are not followed: they show as unattributed.
     pub high_fds: u64,
+}
+
+/// How stacks were unwound and named, and what is kept for that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallSitesHealth {
+    /// Stacks unwound to the thread's first function.
+    pub complete: u64,
+    /// Stacks deeper than what was copied of them, or than what is kept.
+    pub cut: u64,
+    /// Stacks on which no way led on.
+    pub lost: u64,
+    /// Stacks not unwound, because their process was gone.
+    pub gone: u64,
+    /// Different stacks kept.
+    pub stacks: u64,
+    /// Memory of stacks, unwind tables and mappings, bytes.
+    pub unwind_bytes: u64,
+    /// Addresses whose names are known, or known not to be.
+    pub symbols: u64,
+    /// Memory of names and of copies of symbol tables, bytes.
+    pub symbol_bytes: u64,
 }
 
 /// Lives of processes seen in the feed since the agent attached, those included that began and ended between two ticks.

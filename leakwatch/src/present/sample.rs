@@ -2,7 +2,8 @@
 
 use crate::model::{
     health::{
-        AgentHealth, FeedHealth, Health, LevelsHealth, LifecycleHealth, MapHealth, ProbeHealth, ProbeState,
+        AgentHealth, CallSitesHealth, FeedHealth, Health, LevelsHealth, LifecycleHealth, MapHealth,
+        ProbeHealth, ProbeState,
     },
     identity::ProcessId,
     snapshot::{FrameRow, Growth, ProcessRow, SCHEMA_VERSION, SiteRow, Snapshot, State, Unattributed},
@@ -329,6 +330,16 @@ fn healthy() -> Health {
                 0,
             ),
         ],
+        call_sites: CallSitesHealth {
+            complete: 850,
+            cut: 20,
+            lost: 28,
+            gone: 2,
+            stacks: 310,
+            unwind_bytes: 9 * MIB,
+            symbols: 1_204,
+            symbol_bytes: 3 * MIB,
+        },
         lifecycle: LifecycleHealth {
             forked: 41,
             execed: 30,

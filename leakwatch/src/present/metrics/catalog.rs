@@ -326,6 +326,42 @@ pub(super) const CATALOG: &[Metric] = &[
         "Stacks that could not be taken.",
     ),
     counter(
+        "leakwatch_stacks_complete_total",
+        "",
+        |a| Some(a.call_sites().complete as f64),
+        "Stacks unwound to the thread's first function.",
+    ),
+    counter(
+        "leakwatch_stacks_cut_total",
+        "",
+        |a| Some(a.call_sites().cut as f64),
+        "Stacks deeper than what is copied or kept of them.",
+    ),
+    counter(
+        "leakwatch_stacks_lost_total",
+        "",
+        |a| Some(a.call_sites().lost as f64),
+        "Stacks on which no way led on: code without unwind tables and frame pointers.",
+    ),
+    counter(
+        "leakwatch_stacks_gone_total",
+        "",
+        |a| Some(a.call_sites().gone as f64),
+        "Stacks not unwound because their process was gone.",
+    ),
+    gauge(
+        "leakwatch_unwind_cache_bytes",
+        "bytes",
+        |a| Some(a.call_sites().unwind_bytes as f64),
+        "Memory of stacks, unwind tables and mappings.",
+    ),
+    gauge(
+        "leakwatch_symbol_cache_bytes",
+        "bytes",
+        |a| Some(a.call_sites().symbol_bytes as f64),
+        "Memory of names and of copies of symbol tables.",
+    ),
+    counter(
         "leakwatch_compat_syscalls_skipped_total",
         "",
         |a| Some(a.feed().compat_skipped as f64),

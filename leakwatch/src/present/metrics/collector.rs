@@ -15,7 +15,7 @@ use super::{
     group::{self, Group},
 };
 use crate::model::{
-    health::{AgentHealth, FeedHealth, LevelsHealth, LifecycleHealth},
+    health::{AgentHealth, CallSitesHealth, FeedHealth, LevelsHealth, LifecycleHealth},
     snapshot::Snapshot,
 };
 
@@ -74,6 +74,10 @@ pub(super) struct AgentView<'a> {
 impl AgentView<'_> {
     pub(super) fn feed(&self) -> &FeedHealth {
         &self.snapshot.health.feed
+    }
+
+    pub(super) fn call_sites(&self) -> &CallSitesHealth {
+        &self.snapshot.health.call_sites
     }
 
     pub(super) fn lifecycle(&self) -> &LifecycleHealth {
@@ -211,8 +215,8 @@ mod tests {
     use crate::{
         model::{
             health::{
-                AgentHealth, FeedHealth, Health, LevelsHealth, LifecycleHealth, MapHealth, ProbeHealth,
-                ProbeState,
+                AgentHealth, CallSitesHealth, FeedHealth, Health, LevelsHealth, LifecycleHealth, MapHealth,
+                ProbeHealth, ProbeState,
             },
             snapshot::{Growth, ProcessRow, Snapshot, State, Unattributed},
         },
@@ -275,6 +279,16 @@ mod tests {
                 probe("page_faults", ProbeState::Fallback, 0),
                 probe("sched_process_exec", ProbeState::Failed, 0),
             ],
+            call_sites: CallSitesHealth {
+                complete: 21,
+                cut: 22,
+                lost: 23,
+                gone: 24,
+                stacks: 25,
+                unwind_bytes: 26,
+                symbols: 27,
+                symbol_bytes: 28,
+            },
             lifecycle: LifecycleHealth {
                 forked: 12,
                 execed: 13,

@@ -81,7 +81,7 @@ fn cost(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
 fn feed(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
     let feed = &health.feed;
     let mut text = vec![lines::heading(theme, "Feed")];
-    let lives = &health.lifecycle;
+    let (lives, sites) = (&health.lifecycle, &health.call_sites);
     for group in [
         &[
             ("records", feed.records),
@@ -93,6 +93,12 @@ fn feed(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
             ("shed", feed.stacks_shed),
             ("dropped", feed.stacks_dropped),
             ("failed", feed.stacks_failed),
+        ],
+        &[
+            ("unwound", sites.complete),
+            ("cut", sites.cut),
+            ("lost", sites.lost),
+            ("gone", sites.gone),
         ],
         &[
             ("forked", lives.forked),
