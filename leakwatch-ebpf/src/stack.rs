@@ -233,7 +233,7 @@ fn send(buffer: &mut StackBuffer) -> bool {
 fn user_registers() -> Option<UserRegisters> {
     let registers = if setting!(has_task_pt_regs) != 0 {
         // SAFETY: the running task is valid.
-        unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as u64 }
+        unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) }.cast_unsigned()
     } else {
         // They are the first thing on a task's kernel stack (arch/x86/include/asm/processor.h, task_pt_regs).
         let stack = Task::current()?.0.read::<u64>(offset!(task_stack))?;

@@ -48,7 +48,7 @@ fn row(task: Object, tgid: u32) -> Option<ThreadRow> {
     }
     let registers = if setting!(has_task_pt_regs) != 0 {
         // SAFETY: the iterator holds the task.
-        unsafe { bpf_task_pt_regs(task.at(0) as *mut _) as u64 }
+        unsafe { bpf_task_pt_regs(task.at(0) as *mut _) }.cast_unsigned()
     } else {
         task.load::<u64>(offset!(task_stack))
             .wrapping_add(PT_REGS_BELOW_STACK_TOP)
