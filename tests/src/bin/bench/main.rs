@@ -7,6 +7,7 @@ mod process;
 mod scale;
 mod spread;
 mod table;
+mod trace;
 mod unwinding;
 mod worker;
 
@@ -31,6 +32,8 @@ enum What {
     Scale(Run),
     /// Stacks of five real programs: how many are cut short, what each costs, how deep frame pointers lead
     Unwinding(Run),
+    /// Time that a trace adds to an allocation and its free, beside what it predicts, memleak and bpftrace
+    Trace(Run),
     /// What the measurements run against
     #[command(hide = true, subcommand)]
     Worker(worker::Worker),
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         What::Overhead(run) => report("overhead", &run, overhead::measure),
         What::Scale(run) => report("scale", &run, scale::measure),
         What::Unwinding(run) => report("unwinding", &run, unwinding::measure),
+        What::Trace(run) => report("trace", &run, trace::measure),
         What::Worker(worker) => worker.run(),
     };
     match outcome {

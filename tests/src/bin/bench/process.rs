@@ -69,6 +69,11 @@ impl Background {
         }
     }
 
+    /// Forgets the lines that were not read.
+    pub(crate) fn drain(&mut self) {
+        while self.lines.try_recv().is_ok() {}
+    }
+
     /// Returns when a line contains `what`.
     pub(crate) fn wait_for(&mut self, what: &str, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
