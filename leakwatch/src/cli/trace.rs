@@ -1,6 +1,7 @@
 //! `leakwatch trace`: what was typed, and what is said while it runs.
 
 use std::{
+    fmt::Write as _,
     io::{self, Write as _},
     num::NonZeroU32,
     time::{Duration, Instant},
@@ -151,7 +152,8 @@ fn predicted(prediction: &Prediction, allocator: &str, functions: usize, dear: u
         prediction.one_in,
     );
     if dear > 0 {
-        text += &format!(
+        let _ = write!(
+            text,
             "\n{dear} of the functions begin with instructions that the kernel cannot emulate: dear where called"
         );
     }

@@ -73,7 +73,7 @@ pub(super) struct Allocator {
     /// How to get at the file, while the process has it mapped.
     pub(super) file: PathBuf,
     /// Where the executable part of it is: first address, and the offset in the file of what is there.
-    mapped: Vec<(u64, u64, u64)>,
+    ranges: Vec<(u64, u64, u64)>,
     /// What is to be probed.
     pub(super) probed: Vec<Probed>,
 }
@@ -89,7 +89,7 @@ pub(super) struct Probed {
 impl Allocator {
     /// The offset in the file of what the process has at this address.
     pub(super) fn offset_of(&self, address: u64) -> Option<u64> {
-        self.mapped
+        self.ranges
             .iter()
             .find(|(start, end, _)| (start..end).contains(&&address))
             .map(|(start, _, offset)| address - start + offset)
@@ -100,7 +100,7 @@ impl Allocator {
 struct Mapped {
     path: String,
     link: PathBuf,
-    mapped: Vec<(u64, u64, u64)>,
+    ranges: Vec<(u64, u64, u64)>,
 }
 
 /// Finds the allocators of a process, the one that most likely serves it first.
@@ -150,7 +150,7 @@ pub(super) fn find(pid: u32) -> Result<Vec<Allocator>, TraceError> {
             found.push(Allocator {
                 name: mapped.path,
                 file: mapped.link,
-                mapped: mapped.mapped,
+                ranges: mapped.ranges,
                 probed,
             });
         }
@@ -237,12 +237,12 @@ fn files(pid: u32) -> Result<Vec<Mapped>, TraceError> {
             continue;
         };
         match files.iter_mut().find(|file| file.path == path) {
-            Some(file) => file.mapped.push(numbers),
+            Some(file) => file.ranges.push(numbers),
             None => files.push(Mapped {
                 path,
                 // Unlike in `maps`, small addresses have no leading zeros there.
                 link: format!("/proc/{pid}/map_files/{:x}-{:x}", numbers.0, numbers.1).into(),
-                mapped: vec![numbers],
+                ranges: vec![numbers],
             }),
         }
     }
@@ -289,7 +289,7 @@ mod tests {
         ] {
             assert!(roles.contains(&role), "{role:?} of {}", own.name);
         }
-        let (start, _, offset) = own.mapped[0];
+        let (start, _, offset) = own.ranges[0];
         assert_eq!(own.offset_of(start + 16), Some(offset + 16));
     }
 }

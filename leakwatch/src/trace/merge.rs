@@ -14,12 +14,11 @@ pub fn same_functions(sites: Vec<AllocationSite>) -> Vec<AllocationSite> {
     let mut known: HashMap<Vec<Named>, usize> = HashMap::new();
     for site in sites {
         let names = site.frames.iter().map(named).collect();
-        match known.get(&names).and_then(|&index| merged.get_mut(index)) {
-            Some(first) => first.add(&site),
-            None => {
-                known.insert(names, merged.len());
-                merged.push(site);
-            }
+        if let Some(first) = known.get(&names).and_then(|&index| merged.get_mut(index)) {
+            first.add(&site);
+        } else {
+            known.insert(names, merged.len());
+            merged.push(site);
         }
     }
     merged.sort_by_key(|site| std::cmp::Reverse((site.old_bytes, site.born)));

@@ -281,7 +281,7 @@ impl Trace {
             Progress::OtherProgram
         } else if usage::started(pid) == Some(self.prepared.started) {
             Progress::Running {
-                samples: self.births.len(),
+                samples: self.births.samples(),
             }
         } else {
             Progress::Ended
@@ -340,7 +340,7 @@ impl Trace {
             observed_ns: observation.ended_ns.saturating_sub(observation.began_ns),
             ended_early,
             one_in: self.prepared.prediction.one_in.into(),
-            samples: self.births.len(),
+            samples: self.births.samples(),
             shed,
             cost,
             suspects,

@@ -77,8 +77,8 @@ impl Births {
         self.born.contains_key(&stack)
     }
 
-    /// How many.
-    pub fn len(&self) -> u64 {
+    /// Followed allocations that were made.
+    pub fn samples(&self) -> u64 {
         self.stacks.len() as u64
     }
 

@@ -83,11 +83,7 @@ fn row(site: &AllocationSite, count: u64, bytes: u64) -> String {
 }
 
 fn function(site: &AllocationSite) -> String {
-    let unnamed = || {
-        site.frames
-            .first()
-            .map_or_else(|| "?".to_owned(), |frame| place(frame))
-    };
+    let unnamed = || site.frames.first().map_or_else(|| "?".to_owned(), place);
     site.function.clone().unwrap_or_else(unnamed)
 }
 
