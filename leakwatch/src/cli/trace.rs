@@ -14,7 +14,7 @@ use super::{Failure, runtime, top};
 use crate::{
     model::trace::TraceReport,
     present::report::trace as text,
-    trace::{Prepared, Progress, Trace, TraceError, TraceOptions, cost::Prediction},
+    trace::{Prediction, Prepared, Progress, Trace, TraceError, TraceOptions},
 };
 
 /// Says which allocations of a process stay, and which code made them.

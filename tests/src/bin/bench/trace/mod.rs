@@ -6,14 +6,19 @@ use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use leakwatch_tests::leaks;
 
 use self::watcher::Watcher;
-use crate::{machine, process::Background, spread::Spread, table::Table};
+use crate::{
+    machine,
+    process::{self, Background},
+    spread::Spread,
+    table::Table,
+};
 
 /// Allocations and frees in one round of `tests/programs/allocations.c`.
 const PAIRS: f64 = 100.0;
@@ -86,13 +91,13 @@ pub(crate) fn measure(quick: bool) -> Result<String> {
         }
     }
     Ok(format!(
-        "{rounds} rounds of {seconds} s; load average {} when they ended. `median [min..max]`, nanoseconds of an allocation, its use and its free.\n\n{}\n{notes}",
+        "{rounds} rounds of {seconds} s; load average {} when they ended. `median [min..max]`, nanoseconds of processor time of an allocation, its use and its free.\n\n{}\n{notes}",
         machine::load_average()?,
         table.render()
     ))
 }
 
-/// Nanoseconds of one allocation, its use and its free, in a program that does nothing else, and what was predicted to be added.
+/// Nanoseconds of processor time of one allocation, its use and its free, in a program that does nothing else, and what was predicted to be added.
 fn pair_ns(
     program: &Path,
     library: Option<&Path>,
@@ -110,16 +115,21 @@ fn pair_ns(
     let running = watcher.map(|watcher| watcher.start(target.pid())).transpose()?;
     // What was said while the watcher began is old.
     target.drain();
-    let before = (rounds(&mut target)?, Instant::now());
+    let before = (rounds(&mut target)?, processor_time(target.pid())?);
     let mut after = before;
     for _ in 0..seconds {
-        after = (rounds(&mut target)?, Instant::now());
+        after = (rounds(&mut target)?, processor_time(target.pid())?);
     }
     let predicted = running.map(watcher::Running::end).transpose()?.flatten();
     let made = after.0 - before.0;
     ensure!(made > 0.0, "no round was made");
-    let elapsed = (after.1 - before.1).as_nanos() as f64;
-    Ok((elapsed / (made * PAIRS), predicted))
+    Ok(((after.1 - before.1) * 1e9 / (made * PAIRS), predicted))
+}
+
+/// What a breakpoint costs is the program's own time, and not that of who else runs.
+fn processor_time(pid: u32) -> Result<f64> {
+    let time = process::cpu_time(pid)?;
+    Ok(time.user + time.system)
 }
 
 /// How many rounds the program says it has made.
