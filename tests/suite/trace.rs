@@ -48,15 +48,15 @@ fn the_leak_comes_first_on_glibc() -> Result<()> {
     let suspect = &report.suspects[0];
     let seconds = report.observed_ns as f64 / 1e9;
     let rounds = f64::from(ROUNDS) * seconds;
-    // Some hundred samples: three standard deviations are about a third.
-    close(suspect.live as f64, rounds * LEAKED, 0.4, "live")?;
+    // 75 samples, and half of them old: the tolerances are four standard deviations.
+    close(suspect.live as f64, rounds * LEAKED, 0.5, "live")?;
     close(
         suspect.live_bytes as f64,
         rounds * LEAKED * LEAKED_BYTES,
         0.4,
         "bytes",
     )?;
-    close(suspect.old as f64, rounds * LEAKED / 2.0, 0.5, "old")?;
+    close(suspect.old as f64, rounds * LEAKED / 2.0, 0.7, "old")?;
     let churn = report
         .others
         .iter()
@@ -88,7 +88,7 @@ fn the_leak_comes_first_with_threads() -> Result<()> {
     )?)?;
     leak_is_first(&report)?;
     let leaked = 8.0 * f64::from(ROUNDS) * LEAKED * report.observed_ns as f64 / 1e9;
-    close(report.suspects[0].live as f64, leaked, 0.4, "live")
+    close(report.suspects[0].live as f64, leaked, 0.5, "live")
 }
 
 #[test]
