@@ -8,12 +8,17 @@ use crate::debian::Suites;
 
 /// A Debian package and a program that shows that it, or an equal from elsewhere, is there.
 const PROGRAMS: &[(&str, &str)] = &[
+    ("bpfcc-tools", "memleak-bpfcc"),
     ("bpftrace", "bpftrace"),
     ("busybox-static", "busybox"),
     ("default-jdk-headless", "javac"),
     ("g++", "g++"),
     ("gcc", "gcc"),
     ("golang-go", "go"),
+    ("libjemalloc2", "/usr/lib/*/libjemalloc.so.2"),
+    ("libmimalloc2.0", "/usr/lib/*/libmimalloc.so.2.0"),
+    ("libtcmalloc-minimal4", "/usr/lib/*/libtcmalloc_minimal.so.4"),
+    ("musl-tools", "musl-gcc"),
     ("nginx-light", "nginx"),
     ("nodejs", "node"),
     ("postgresql", "/usr/lib/postgresql/*/bin/postgres"),
