@@ -70,6 +70,10 @@ pub struct Spent {
     pub used: u64,
     /// Refused since the programs were loaded. Counted here and not in `COUNTERS` because it happens where time matters.
     pub shed: u64,
+    /// Refused in the running second.
+    pub refused: u32,
+    /// How much less often than it would like to, as a power of two, who asks should ask, so that little is refused.
+    pub pressure: u32,
 }
 
-const _: () = assert!(size_of::<Spent>() == 24);
+const _: () = assert!(size_of::<Spent>() == 32);

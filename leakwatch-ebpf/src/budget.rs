@@ -6,6 +6,19 @@ use crate::maps::BUDGETS;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
+/// A 256th.
+const MAX_PRESSURE: u32 = 8;
+
+/// [`leakwatch_common::counter::Spent::pressure`] of this CPU.
+#[inline(always)]
+pub(crate) fn pressure(budget: Budget) -> u32 {
+    // SAFETY: a per-CPU map value; one word.
+    let pressure = BUDGETS
+        .get_ptr(budget as u32)
+        .map_or(0, |spent| unsafe { (*spent).pressure });
+    pressure.min(MAX_PRESSURE)
+}
+
 /// Takes one from this CPU's budget; false, and counted, when this second's `limit` is spent.
 #[inline(always)]
 pub(crate) fn take(budget: Budget, limit: u32, now_ns: u64) -> bool {
@@ -16,11 +29,18 @@ pub(crate) fn take(budget: Budget, limit: u32, now_ns: u64) -> bool {
     // between can at worst let one more through.
     let spent = unsafe { &mut *spent };
     if now_ns.wrapping_sub(spent.since_ns) >= SECOND_NS {
+        if spent.refused > limit / 8 {
+            spent.pressure = (spent.pressure + 1).min(MAX_PRESSURE);
+        } else if spent.pressure > 0 && spent.used < u64::from(limit / 2) {
+            spent.pressure -= 1;
+        }
         spent.since_ns = now_ns;
         spent.used = 0;
+        spent.refused = 0;
     }
     if spent.used >= u64::from(limit) {
         spent.shed += 1;
+        spent.refused += 1;
         return false;
     }
     spent.used += 1;

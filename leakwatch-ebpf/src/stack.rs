@@ -4,7 +4,8 @@
 //! [`MAX_STACK_BYTES`], and it unwinds them with the tables in the binaries. That costs microseconds, so each CPU has a
 //! budget a second. For a hot call not to spend all of it, births are told apart into classes, by process, kind and depth of
 //! the stack: the stack pointer of a call path is the same each time, but for the thread. Each class has its turns, at random
-//! distances, and what it gives birth to between two of them is the weight of the later one.
+//! distances, and what it gives birth to between two of them is the weight of the later one. When the classes together want
+//! more than the budget, all come less often: were it spent early in each second, what happens later would never be seen.
 
 use core::hint::black_box;
 
@@ -84,7 +85,7 @@ fn turn(kind: Kind, tgid: u32, sp: u64, now_ns: u64) -> u32 {
         setting!(suspect_interval_ns)
     } else {
         setting!(class_interval_ns)
-    });
+    }) << budget::pressure(Budget::Stacks);
     let elapsed = now_ns
         .wrapping_sub(class.sampled_ns)
         .max(u64::from(setting!(jiffy_ns)));

@@ -139,7 +139,8 @@ fn waiting(process: &Process) -> impl Iterator<Item = Part> {
 }
 
 /// Makes the parts add up to what was counted. Samples are taken at random, so what none stands for belongs to the stacks as
-/// what they stand for does; without a sample it is a part of its own.
+/// what they stand for does; without a sample it is a part of its own. Not so bytes: one large mapping without a sample may be
+/// most of them.
 ///
 /// What lives and what died is shared out, not what was born, so that nowhere more lives than was born.
 fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
@@ -154,9 +155,9 @@ fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
         part.born = died + part.live.unwrap_or(0);
     }
     rest.born = rest_died + rest.live.unwrap_or(0);
-    share(&mut rest.bytes, parts.iter_mut().map(|part| &mut part.bytes));
+    fit(&mut rest.bytes, parts.iter_mut().map(|part| &mut part.bytes));
     if let Some(bytes) = &mut rest.live_bytes {
-        share(
+        fit(
             bytes,
             parts.iter_mut().filter_map(|part| part.live_bytes.as_mut()),
         );
@@ -232,6 +233,18 @@ fn row(
     }
 }
 
+/// As [`share`], but only down.
+fn fit<'a>(exact: &mut u64, estimates: impl Iterator<Item = &'a mut u64>) {
+    let estimates: Vec<&mut u64> = estimates.collect();
+    let sum: u64 = estimates
+        .iter()
+        .fold(0, |sum: u64, estimate| sum.saturating_add(**estimate));
+    match exact.checked_sub(sum) {
+        Some(rest) => *exact = rest,
+        None => share(exact, estimates.into_iter()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,6 +282,17 @@ mod tests {
         let parts = shared(vec![part(1, 400, 30), part(2, 400, 10)], exact(100, 4));
         assert_eq!(sums(&parts), (100, 4));
         assert_eq!(parts[0].live, Some(3));
+    }
+
+    #[test]
+    fn bytes_are_not_given_to_who_did_not_take_them() {
+        let mut rest = 1_000;
+        let mut estimates = [100, 50];
+        fit(&mut rest, estimates.iter_mut());
+        assert_eq!((rest, estimates), (850, [100, 50]));
+        rest = 75;
+        fit(&mut rest, estimates.iter_mut());
+        assert_eq!((rest, estimates), (0, [50, 25]));
     }
 
     #[test]
