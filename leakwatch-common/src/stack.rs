@@ -12,7 +12,7 @@ pub const MAX_STACK_BYTES: u32 = 32 * 1024;
 pub const NO_SAMPLE: u32 = 0;
 
 /// Classes of births that a CPU tells apart: entries of 24 bytes in the map `CLASSES`.
-pub const CLASSES: u32 = 1024;
+pub const CLASSES: u32 = 4096;
 
 /// Words of the map `SUSPECTS`, a set of processes by the low bits of their tgid.
 pub const SUSPECT_WORDS: u32 = 1024;

@@ -19,7 +19,9 @@ use aya_ebpf::{
 use leakwatch_common::{
     counter::{Budget, Counter},
     kind::Kind,
-    stack::{CLASSES as CLASS_COUNT, MAX_STACK_BYTES, NO_SAMPLE, SUSPECT_WORDS, StackBuffer, StackTaken},
+    stack::{
+        CLASSES as CLASS_COUNT, Class, MAX_STACK_BYTES, NO_SAMPLE, SUSPECT_WORDS, StackBuffer, StackTaken,
+    },
 };
 
 use crate::{
@@ -58,19 +60,9 @@ pub(crate) fn sample(kind: Kind, tgid: u32, sp: u64, now_ns: u64, item: u64) -> 
 fn turn(kind: Kind, tgid: u32, sp: u64, now_ns: u64) -> u32 {
     // Threads of a pool have their stacks at different pages and the same frame at the same place of its page.
     let tag = u64::from(tgid) << 32 | u64::from(kind as u32) << 16 | (sp & 0xfff);
-    // Multiplicative hashing, Knuth TAOCP 3, 6.4.
-    let index = (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as u32;
-    let Some(class) = CLASSES.get_ptr_mut(index & (CLASS_COUNT - 1)) else {
+    let Some(class) = class_of(tag) else {
         return 0;
     };
-    // SAFETY: a per-CPU map value; an interrupt that runs another program in between can at worst cost a turn.
-    let class = unsafe { &mut *class };
-    if class.tag != tag {
-        class.tag = tag;
-        class.sampled_ns = 0;
-        class.births = 0;
-        class.turn = 0;
-    }
     class.births = class.births.wrapping_add(1);
     if class.births < class.turn {
         return 0;
@@ -95,6 +87,34 @@ fn turn(kind: Kind, tgid: u32, sp: u64, now_ns: u64) -> u32 {
     class.sampled_ns = now_ns;
     class.births = 0;
     weight
+}
+
+/// The entry of a class, one of two; when both are others', that which was sampled longer ago becomes this one's.
+#[inline(always)]
+fn class_of(tag: u64) -> Option<&'static mut Class> {
+    // Multiplicative hashing, Knuth TAOCP 3, 6.4.
+    let index = (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as u32 & (CLASS_COUNT - 1);
+    // SAFETY: a per-CPU map value; an interrupt that runs another program in between can at worst cost a turn.
+    let first = unsafe { &mut *CLASSES.get_ptr_mut(index)? };
+    if first.tag == tag {
+        return Some(first);
+    }
+    // SAFETY: as above.
+    let second = unsafe { &mut *CLASSES.get_ptr_mut(index ^ 1)? };
+    if second.tag == tag {
+        return Some(second);
+    }
+    let class = if first.sampled_ns <= second.sampled_ns {
+        first
+    } else {
+        second
+    };
+    class.tag = tag;
+    class.sampled_ns = 0;
+    class.births = 0;
+    // The first birth at once; under pressure, not of every class that comes along.
+    class.turn = any_up_to((1 << budget::pressure(Budget::Stacks)) - 1);
+    Some(class)
 }
 
 /// A random number from 0 to `most`.

@@ -23,7 +23,12 @@ pub struct Blamed<'a> {
 /// The functions that hold things of `kind`, most first.
 pub fn by_function<'a>(row: &'a ProcessRow, kind: &str) -> Vec<Blamed<'a>> {
     let mut functions: BTreeMap<Option<&str>, Vec<&SiteRow>> = BTreeMap::new();
-    for site in row.sites.iter().filter(|site| site.kind == kind) {
+    // A row without frames is no site, but what no sample stands for.
+    let sites = row
+        .sites
+        .iter()
+        .filter(|site| site.kind == kind && !site.frames.is_empty());
+    for site in sites {
         functions.entry(site.function.as_deref()).or_default().push(site);
     }
     let mut blamed: Vec<_> = functions

@@ -93,7 +93,7 @@ fn row(
         user: facts.user(levels.euid),
         exe: known.exe,
         cmdline: known.cmdline,
-        runtime: known.runtime.map(str::to_owned),
+        runtime: known.runtime,
         container_id: known.container_id,
         threads: levels.threads,
         fds: levels.fds,

@@ -139,12 +139,13 @@ fn waiting(process: &Process) -> impl Iterator<Item = Part> {
 }
 
 /// Makes the parts add up to what was counted. Samples are taken at random, so what none stands for belongs to the stacks as
-/// what they stand for does; without a sample it is a part of its own. Not so bytes: one large mapping without a sample may be
-/// most of them.
+/// what they stand for does; without a sample it is a part of its own. Bytes go with the things that they are of, and no
+/// further: one large mapping without a sample may be most of them.
 ///
 /// What lives and what died is shared out, not what was born, so that nowhere more lives than was born.
 fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
     let mut rest = exact;
+    let estimated: Vec<(u64, Option<u64>)> = parts.iter().map(|part| (part.born, part.live)).collect();
     let mut died: Vec<u64> = parts.iter().map(Part::died).collect();
     let mut rest_died = rest.died();
     share(&mut rest_died, died.iter_mut());
@@ -155,6 +156,13 @@ fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
         part.born = died + part.live.unwrap_or(0);
     }
     rest.born = rest_died + rest.live.unwrap_or(0);
+    for (part, (born, live)) in parts.iter_mut().zip(estimated) {
+        part.bytes = in_proportion(part.bytes, part.born, born);
+        part.live_bytes = part.live_bytes.map(|bytes| match (part.live, live) {
+            (Some(now), Some(before)) => in_proportion(bytes, now, before),
+            _ => bytes,
+        });
+    }
     fit(&mut rest.bytes, parts.iter_mut().map(|part| &mut part.bytes));
     if let Some(bytes) = &mut rest.live_bytes {
         fit(
@@ -233,6 +241,12 @@ fn row(
     }
 }
 
+/// `amount * numerator / denominator`.
+fn in_proportion(amount: u64, numerator: u64, denominator: u64) -> u64 {
+    let scaled = (u128::from(amount) * u128::from(numerator)).checked_div(u128::from(denominator));
+    scaled.map_or(amount, |scaled| u64::try_from(scaled).unwrap_or(u64::MAX))
+}
+
 /// As [`share`], but only down.
 fn fit<'a>(exact: &mut u64, estimates: impl Iterator<Item = &'a mut u64>) {
     let estimates: Vec<&mut u64> = estimates.collect();
@@ -282,6 +296,21 @@ mod tests {
         let parts = shared(vec![part(1, 400, 30), part(2, 400, 10)], exact(100, 4));
         assert_eq!(sums(&parts), (100, 4));
         assert_eq!(parts[0].live, Some(3));
+    }
+
+    #[test]
+    fn bytes_go_with_what_they_are_of() {
+        let mapping = |born, live, bytes, live_bytes| Part {
+            stack: Some(StackId(1)),
+            born,
+            bytes,
+            live: Some(live),
+            live_bytes: Some(live_bytes),
+            ..Part::default()
+        };
+        let parts = shared(vec![mapping(10, 10, 100, 100)], mapping(50, 50, 9_000, 9_000));
+        assert_eq!((parts[0].live, parts[0].live_bytes), (Some(50), Some(500)));
+        assert_eq!(parts[1].live_bytes, Some(8_500));
     }
 
     #[test]

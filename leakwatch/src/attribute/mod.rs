@@ -12,7 +12,7 @@ pub mod runtime;
 pub mod source;
 pub mod users;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{aggregate::Process, model::identity::ProcessId, raw::Moment};
 
@@ -23,13 +23,13 @@ const SETTLED_NS: u64 = 5_000_000_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessFacts {
     /// Path of the executable.
-    pub exe: Option<String>,
+    pub exe: Option<Arc<str>>,
     /// Arguments, joined by spaces.
-    pub cmdline: Option<String>,
+    pub cmdline: Option<Arc<str>>,
     /// Container id.
-    pub container_id: Option<String>,
+    pub container_id: Option<Arc<str>>,
     /// Language runtime.
-    pub runtime: Option<&'static str>,
+    pub runtime: Option<Arc<str>>,
 }
 
 /// Where facts come from.
@@ -37,7 +37,7 @@ pub trait Facts {
     /// Facts about a live process; all absent when it is gone or may not be read.
     fn process(&mut self, pid: u32) -> ProcessFacts;
     /// Name of a user, or the digits of its id.
-    fn user(&mut self, uid: u32) -> String;
+    fn user(&mut self, uid: u32) -> Arc<str>;
     /// What one thing of a kind is, that a process holds: a path, a peer, a thread's name. `None` when it is gone, or when
     /// there is nothing to say.
     fn item(&mut self, pid: u32, kind: &str, item: u64) -> Option<String>;

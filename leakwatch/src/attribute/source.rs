@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    sync::Arc,
 };
 
 use memmap2::Mmap;
@@ -26,7 +27,7 @@ const MAX_EXECUTABLES: usize = 4096;
 /// Reads `/proc`.
 #[derive(Debug, Default)]
 pub struct Procfs {
-    users: Option<HashMap<u32, String>>,
+    users: Option<HashMap<u32, Arc<str>>>,
     /// By device and inode.
     go_executables: HashMap<(u64, u64), bool>,
     /// Of the process that was last asked about, in this tick.
@@ -51,18 +52,19 @@ impl Facts for Procfs {
                 exe_name: exe_name.trim_end_matches(" (deleted)"),
                 maps: &String::from_utf8_lossy(&maps),
                 go_build_info: self.is_go(pid).unwrap_or(false),
-            }),
-            container_id: container::id(&cgroup).map(str::to_owned),
-            cmdline: cmdline.map(|cmdline| arguments(&cmdline)),
-            exe,
+            })
+            .map(Arc::from),
+            container_id: container::id(&cgroup).map(Arc::from),
+            cmdline: cmdline.map(|cmdline| arguments(&cmdline).into()),
+            exe: exe.map(Arc::from),
         }
     }
 
-    fn user(&mut self, uid: u32) -> String {
+    fn user(&mut self, uid: u32) -> Arc<str> {
         let users = self
             .users
             .get_or_insert_with(|| users::parse(&fs::read_to_string("/etc/passwd").unwrap_or_default()));
-        users.get(&uid).cloned().unwrap_or_else(|| uid.to_string())
+        Arc::clone(users.entry(uid).or_insert_with(|| uid.to_string().into()))
     }
 
     fn item(&mut self, pid: u32, kind: &str, item: u64) -> Option<String> {
@@ -132,6 +134,8 @@ fn arguments(cmdline: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{Facts as _, Procfs, arguments};
 
     #[test]
@@ -139,7 +143,9 @@ mod tests {
         let facts = Procfs::default().process(std::process::id());
         assert_eq!(
             facts.exe,
-            std::env::current_exe().ok().map(|exe| exe.display().to_string())
+            std::env::current_exe()
+                .ok()
+                .map(|exe| Arc::from(exe.display().to_string()))
         );
         assert_eq!(facts.runtime, None);
         assert!(facts.cmdline.is_some());

@@ -1,17 +1,20 @@
 //! Names of users, from the host's user database.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::model::sanitize;
 
 /// Names by id, from the text of `/etc/passwd`.
-pub fn parse(passwd: &str) -> HashMap<u32, String> {
+pub fn parse(passwd: &str) -> HashMap<u32, Arc<str>> {
     passwd
         .lines()
         .filter_map(|line| {
             let mut fields = line.split(':');
             let name = fields.next()?;
-            Some((fields.nth(1)?.parse().ok()?, sanitize::text(name.as_bytes())))
+            Some((
+                fields.nth(1)?.parse().ok()?,
+                sanitize::text(name.as_bytes()).into(),
+            ))
         })
         .collect()
 }
@@ -22,8 +25,8 @@ mod tests {
     fn ids_and_names() {
         let users =
             super::parse("root:x:0:0:root:/root:/bin/bash\n# comment\nwww-data:x:33:33::/:\nbroken\n");
-        assert_eq!(users.get(&0).map(String::as_str), Some("root"));
-        assert_eq!(users.get(&33).map(String::as_str), Some("www-data"));
+        assert_eq!(users.get(&0).map(AsRef::as_ref), Some("root"));
+        assert_eq!(users.get(&33).map(AsRef::as_ref), Some("www-data"));
         assert_eq!(users.len(), 2);
     }
 }

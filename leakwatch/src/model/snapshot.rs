@@ -2,7 +2,7 @@
 //!
 //! All amounts are in base units. A value that was not observed is `None` (JSON `null`), never 0 and never NaN.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,15 +41,15 @@ pub struct ProcessRow {
     /// Command name (`comm`); control characters and invalid UTF-8 are replaced.
     pub name: String,
     /// User name of the effective uid, or the uid in digits.
-    pub user: String,
+    pub user: Arc<str>,
     /// Path of the executable in its own mount namespace, when readable.
-    pub exe: Option<String>,
+    pub exe: Option<Arc<str>>,
     /// Arguments joined by spaces, when readable; control characters are replaced.
-    pub cmdline: Option<String>,
+    pub cmdline: Option<Arc<str>>,
     /// Language runtime by name, when known.
-    pub runtime: Option<String>,
+    pub runtime: Option<Arc<str>>,
     /// Container id, 12 to 64 hexadecimal digits, when in a container.
-    pub container_id: Option<String>,
+    pub container_id: Option<Arc<str>>,
     /// Live threads.
     pub threads: u32,
     /// Open file descriptors.

@@ -20,11 +20,11 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         },
         parent_pid: 1,
         name: name.to_owned(),
-        user: "shop".to_owned(),
-        exe: Some("/usr/lib/jvm/bin/java".to_owned()),
-        cmdline: Some("java -Xmx2g -jar spring.jar".to_owned()),
-        runtime: Some("java".to_owned()),
-        container_id: Some("8f3a0c".repeat(10) + "0123"),
+        user: "shop".into(),
+        exe: Some("/usr/lib/jvm/bin/java".into()),
+        cmdline: Some("java -Xmx2g -jar spring.jar".into()),
+        runtime: Some("java".into()),
+        container_id: Some(("8f3a0c".repeat(10) + "0123").into()),
         threads: 24,
         fds: 412,
         fd_limit: Some(4096),
@@ -168,7 +168,7 @@ fn frame(function: &str, module: &str, line: Option<(&str, u32)>) -> FrameRow {
 pub(crate) fn quiet(pid: u32, parent_pid: u32, name: &str) -> ProcessRow {
     ProcessRow {
         parent_pid,
-        user: "root".to_owned(),
+        user: "root".into(),
         exe: None,
         cmdline: None,
         runtime: None,
@@ -203,8 +203,8 @@ pub(crate) fn newborn(pid: u32, parent_pid: u32, name: &str) -> ProcessRow {
 /// A host on which one process leaks and leakwatch sees everything.
 pub(crate) fn snapshot() -> Snapshot {
     let mut postgres = quiet(812, 1, "postgres");
-    postgres.user = "postgres".to_owned();
-    postgres.cmdline = Some("/usr/lib/postgresql/15/bin/postgres -D /var/lib/postgresql/15/main".to_owned());
+    postgres.user = "postgres".into();
+    postgres.cmdline = Some("/usr/lib/postgresql/15/bin/postgres -D /var/lib/postgresql/15/main".into());
     postgres.growth.memory_bytes_per_second = Some(-512.0);
     let mut zombie = newborn(4900, 4711, "defunct");
     zombie.state = State::Zombie;
@@ -251,11 +251,11 @@ pub(crate) fn hostile() -> Snapshot {
     ];
     for (process, name) in snapshot.processes.iter_mut().zip(names) {
         name.clone_into(&mut process.name);
-        process.user = format!("{name}{name}");
-        process.cmdline = Some(format!("{name} --{name}"));
-        process.container_id = Some(name.to_owned());
-        process.runtime = Some(name.to_owned());
-        process.exe = Some(name.to_owned());
+        process.user = format!("{name}{name}").into();
+        process.cmdline = Some(format!("{name} --{name}").into());
+        process.container_id = Some(name.into());
+        process.runtime = Some(name.into());
+        process.exe = Some(name.into());
     }
     name_everything_else(&mut snapshot, names[0]);
     snapshot

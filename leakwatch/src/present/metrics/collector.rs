@@ -242,9 +242,9 @@ mod tests {
     /// Every metric of the catalogue has a value here.
     fn everything() -> Snapshot {
         let mut java = ProcessRow {
-            cmdline: Some("java -Dpassword=hunter2".to_owned()),
-            exe: Some("/opt/secret/java".to_owned()),
-            container_id: Some("0123456789abcdef".repeat(4)),
+            cmdline: Some("java -Dpassword=hunter2".into()),
+            exe: Some("/opt/secret/java".into()),
+            container_id: Some("0123456789abcdef".repeat(4).into()),
             threads: 41,
             fds: 412,
             fd_limit: Some(1_024),

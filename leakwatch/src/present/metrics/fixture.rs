@@ -28,7 +28,7 @@ pub(super) fn row(pid: u32, name: &str) -> ProcessRow {
         },
         parent_pid: 1,
         name: name.to_owned(),
-        user: "root".to_owned(),
+        user: "root".into(),
         exe: None,
         cmdline: None,
         runtime: None,

@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn name_and_container_tell_groups_apart() {
         let contained = |pid, id: &str| ProcessRow {
-            container_id: Some(id.repeat(64)),
+            container_id: Some(id.repeat(64).into()),
             ..row(pid, "nginx")
         };
         let groups = group(

@@ -153,7 +153,7 @@ impl Profile {
             host: snapshot.host.clone(),
             time_unix_ms: snapshot.time_unix_ms,
             observed_ns,
-            exe: executables.next().cloned().flatten(),
+            exe: executables.next().cloned().flatten().map(|exe| exe.to_string()),
             samples: snapshot
                 .processes
                 .iter()

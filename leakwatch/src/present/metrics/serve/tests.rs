@@ -40,7 +40,7 @@ fn options() -> MetricsOptions {
 fn sample() -> Snapshot {
     let uptime = age(&snapshot(0, Vec::new()));
     let secretive = ProcessRow {
-        cmdline: Some("mysql -phunter2".to_owned()),
+        cmdline: Some("mysql -phunter2".into()),
         ..row(42, "mysql")
     };
     snapshot(u64::try_from(uptime.as_nanos()).unwrap(), vec![secretive])

@@ -1,5 +1,7 @@
 //! Everything known about one process.
 
+use std::sync::Arc;
+
 use ratatui::{
     Frame,
     layout::Rect,
@@ -34,7 +36,7 @@ fn identity(theme: Theme, snapshot: &Snapshot, process: &ProcessRow, width: usiz
     let (sign, role) = theme.state(process.state);
     let state = format!("{sign} {}", FieldId::State.field().cell(process));
     let age = snapshot.uptime_ns.saturating_sub(process.id.start_time_ns);
-    let known = |label, text: &Option<String>| {
+    let known = |label, text: &Option<Arc<str>>| {
         let text = theme.text(text.as_deref().unwrap_or("-")).into_owned();
         lines::entry(theme, label, text)
     };
