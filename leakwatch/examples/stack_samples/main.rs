@@ -103,8 +103,12 @@ fn unwind(unwinder: &mut Unwinder, report: &mut Report, sample: &Sample<'_>) {
     let id = unwinder.unwind(image, sample.registers, sample.memory);
     let elapsed = started.elapsed();
     if id == StackId::NONE {
-        report.gone += 1;
-        return;
+        // Or it has no frame, because it is lost from the start.
+        let gone = unwinder.usage().gone;
+        if gone > report.gone {
+            report.gone = gone;
+            return;
+        }
     }
     let stack = unwinder.stack(id);
     let end = match stack.end {
