@@ -41,7 +41,7 @@ struct Args {
 struct Report {
     /// Stacks by their end.
     ends: BTreeMap<&'static str, u64>,
-    /// Stacks of processes that were gone before their mappings could be read.
+    /// Stacks without frames, of processes that were gone before they could be looked at.
     gone: u64,
     /// Samples that the kernel dropped because this process was late.
     dropped: u64,
@@ -102,13 +102,9 @@ fn unwind(unwinder: &mut Unwinder, report: &mut Report, sample: &Sample<'_>) {
     let started = Instant::now();
     let id = unwinder.unwind(image, sample.registers, sample.memory);
     let elapsed = started.elapsed();
-    if id == StackId::NONE {
-        // Or it has no frame, because it is lost from the start.
-        let gone = unwinder.usage().gone;
-        if gone > report.gone {
-            report.gone = gone;
-            return;
-        }
+    if id == StackId::NONE && is_gone(sample.pid) {
+        report.gone += 1;
+        return;
     }
     let stack = unwinder.stack(id);
     let end = match stack.end {
@@ -127,6 +123,11 @@ fn unwind(unwinder: &mut Unwinder, report: &mut Report, sample: &Sample<'_>) {
     if stack.end == StackEnd::Outermost {
         report.complete.push((stack.frames.len(), by_frame_pointers));
     }
+}
+
+/// Whether a process has no memory any more: it is a zombie, or nothing.
+fn is_gone(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/maps")).map_or(true, |maps| maps.is_empty())
 }
 
 /// A process and its descendants.
