@@ -41,7 +41,7 @@ struct Args {
 struct Report {
     /// Stacks by their end.
     ends: BTreeMap<&'static str, u64>,
-    /// Stacks of processes that were gone before their mappings could be read.
+    /// Stacks without frames, of processes that were gone before they could be looked at.
     gone: u64,
     /// Samples that the kernel dropped because this process was late.
     dropped: u64,
@@ -102,7 +102,7 @@ fn unwind(unwinder: &mut Unwinder, report: &mut Report, sample: &Sample<'_>) {
     let started = Instant::now();
     let id = unwinder.unwind(image, sample.registers, sample.memory);
     let elapsed = started.elapsed();
-    if id == StackId::NONE {
+    if id == StackId::NONE && is_gone(sample.pid) {
         report.gone += 1;
         return;
     }
@@ -123,6 +123,11 @@ fn unwind(unwinder: &mut Unwinder, report: &mut Report, sample: &Sample<'_>) {
     if stack.end == StackEnd::Outermost {
         report.complete.push((stack.frames.len(), by_frame_pointers));
     }
+}
+
+/// Whether a process has no memory any more: it is a zombie, or nothing.
+fn is_gone(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/maps")).map_or(true, |maps| maps.is_empty())
 }
 
 /// A process and its descendants.

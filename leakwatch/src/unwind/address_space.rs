@@ -13,7 +13,7 @@ use crate::model::stack::ModuleId;
 const MAX_MAPPINGS: usize = 16 << 10;
 /// Most bytes of `/proc/PID/maps` that are read. 65,530 mappings, the kernel's default limit, have about 6 MiB.
 const MAX_MAPS: u64 = 16 << 20;
-/// A process is read again at most this often, and never for more than a hundredth of the time.
+/// A process is read again at most this often, unless [`Hurry`] allows it, and never for more than a hundredth of the time.
 const MIN_AGE: Duration = Duration::from_secs(1);
 const REST_PER_READ: u32 = 100;
 
@@ -46,13 +46,23 @@ pub(super) struct Mapping {
     pub(super) found: Found,
 }
 
+/// Reading processes again before [`MIN_AGE`] has passed, because the memory of JIT compilers grows while they run: all
+/// processes together for a hundredth of the time. What is no address in code asks for it as well.
+#[derive(Debug, Default)]
+pub(super) struct Hurry {
+    /// Not before.
+    rest_until: Option<Instant>,
+}
+
 /// The executable mappings of a process, when they were read last.
 #[derive(Debug)]
 pub(super) struct AddressSpace {
     /// Sorted; do not overlap.
     mappings: Vec<Mapping>,
-    /// Not read again before.
-    rest_until: Instant,
+    /// When they were read.
+    read_at: Instant,
+    /// Not read again for so long.
+    rest: Duration,
     /// When a stack of it was last unwound, in stacks unwound before.
     pub(super) last_used: u64,
 }
@@ -65,24 +75,31 @@ impl AddressSpace {
         if mappings.is_empty() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let end = Instant::now();
-        let rest = MIN_AGE.max((end - start) * REST_PER_READ);
+        let read_at = Instant::now();
         Ok(Self {
             mappings,
-            rest_until: end + rest,
+            read_at,
+            rest: (read_at - start) * REST_PER_READ,
             last_used: 0,
         })
     }
 
     /// Reads again, unless that was done too recently. What was found stays found where nothing changed.
-    pub(super) fn refresh(&mut self, pid: u32) -> bool {
-        if Instant::now() < self.rest_until {
+    pub(super) fn refresh(&mut self, pid: u32, hurry: &mut Hurry) -> bool {
+        let now = Instant::now();
+        let age = now - self.read_at;
+        let is_early = age < MIN_AGE;
+        if age < self.rest || is_early && hurry.rest_until.is_some_and(|rest_until| now < rest_until) {
             return false;
         }
         let Ok(mut new) = Self::read(pid) else {
-            self.rest_until = Instant::now() + MIN_AGE;
+            self.read_at = Instant::now();
+            self.rest = MIN_AGE;
             return false;
         };
+        if is_early {
+            hurry.rest_until = Some(new.read_at + new.rest);
+        }
         for mapping in &mut new.mappings {
             if let Some(old) = self.index(mapping.start).map(|index| &self.mappings[index])
                 && (old.start, old.offset, &old.backing) == (mapping.start, mapping.offset, &mapping.backing)
@@ -189,9 +206,11 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use proptest::prelude::{any, prop, proptest};
 
-    use super::{AddressSpace, Backing, parse};
+    use super::{AddressSpace, Backing, Hurry, MIN_AGE, parse};
 
     #[test]
     fn executable_mappings_are_kept() {
@@ -229,7 +248,32 @@ mod tests {
                 .iter()
                 .any(|mapping| mapping.backing == Backing::Vdso)
         );
-        assert!(!space.refresh(std::process::id()), "it was read just now");
+    }
+
+    #[test]
+    fn grown_code_is_found_at_once_but_not_for_more_than_a_hundredth_of_the_time() {
+        let pid = std::process::id();
+        let mut hurry = Hurry::default();
+        let mut space = AddressSpace::read(pid).expect("alive");
+        assert!(!space.refresh(pid, &mut hurry), "it was read just now");
+        space.rest = Duration::ZERO;
+        assert!(space.refresh(pid, &mut hurry), "nobody was in a hurry before");
+        // As expensive as a process with many mappings is.
+        hurry.rest_until = Some(Instant::now() + MIN_AGE);
+        let mut other = AddressSpace::read(pid).expect("alive");
+        other.rest = Duration::ZERO;
+        assert!(
+            !other.refresh(pid, &mut hurry),
+            "all processes share what there is"
+        );
+        other.read_at -= MIN_AGE;
+        assert!(
+            other.refresh(pid, &mut hurry),
+            "once in a while it is each one's turn"
+        );
+        other.read_at -= MIN_AGE;
+        other.rest = MIN_AGE * 2;
+        assert!(!other.refresh(pid, &mut hurry), "but not one that takes long");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub mod threads;
 use std::collections::{HashMap, HashSet};
 
 use self::{
-    address_space::{AddressSpace, Found},
+    address_space::{AddressSpace, Found, Hurry},
     frames::{Place, Walker},
     modules::Modules,
     stacks::Stacks,
@@ -94,6 +94,7 @@ pub struct UnwindUsage {
 #[derive(Default)]
 pub struct Unwinder {
     spaces: HashMap<Image, AddressSpace>,
+    hurry: Hurry,
     modules: Modules,
     walker: Walker,
     stacks: Stacks,
@@ -122,8 +123,8 @@ impl Unwinder {
         };
         space.last_used = self.clock;
         self.frames.clear();
-        let modules = &mut self.modules;
-        let mut locate = |address| locate(space, modules, image, address);
+        let (hurry, modules) = (&mut self.hurry, &mut self.modules);
+        let mut locate = |address| locate(space, hurry, modules, image, address);
         let end = self.walker.walk(registers, memory, &mut locate, &mut self.frames);
         let count = match end {
             StackEnd::Outermost => &mut self.ends.outermost,
@@ -205,8 +206,14 @@ impl Unwinder {
     }
 }
 
-fn locate(space: &mut AddressSpace, modules: &mut Modules, image: Image, address: u64) -> Option<Place> {
-    if space.mapping(address).is_none() && !space.refresh(image.process.pid) {
+fn locate(
+    space: &mut AddressSpace,
+    hurry: &mut Hurry,
+    modules: &mut Modules,
+    image: Image,
+    address: u64,
+) -> Option<Place> {
+    if space.mapping(address).is_none() && !space.refresh(image.process.pid, hurry) {
         return None;
     }
     let mapping = space.mapping(address)?;

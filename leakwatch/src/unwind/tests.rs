@@ -5,6 +5,8 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
     hint::black_box,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use proptest::{
@@ -160,6 +162,54 @@ fn a_process_that_is_gone_has_no_stack() {
         StackId::NONE
     );
     assert_eq!(unwinder.usage().gone, 1);
+}
+
+/// An empty page of code that was not there before.
+fn new_code() -> u64 {
+    // SAFETY: a new mapping overlaps none.
+    let page = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ | libc::PROT_EXEC,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    assert_ne!(page, libc::MAP_FAILED);
+    page as u64
+}
+
+#[test]
+fn code_made_after_the_first_look_is_found() {
+    let mut unwinder = Unwinder::default();
+    let (registers, memory) = taken(0);
+    let _reads_the_mappings = unwinder.unwind(image(std::process::id()), registers, &memory);
+    let code = new_code();
+    let sp = 0x7000_0000_0000;
+    // Nothing that could be a return address; then two frames, each with the caller's frame pointer and the return address.
+    let words = [0, 0, sp + 32, code + 32, 0, 0];
+    let memory: Vec<u8> = words.iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
+    let registers = Registers {
+        pc: code + 16,
+        sp,
+        fp: sp + 16,
+        lr: 0,
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let stack = loop {
+        let id = unwinder.unwind(image(std::process::id()), registers, &memory);
+        if id != StackId::NONE {
+            break unwinder.stack(id);
+        }
+        assert!(Instant::now() < deadline, "the mappings are not read again");
+        sleep(Duration::from_millis(1));
+    };
+    let addresses: Vec<u64> = stack.frames.iter().map(|frame| frame.address).collect();
+    assert_eq!(addresses, [code + 16, code + 31]);
+    let module = unwinder.module(stack.frames[0].module);
+    assert_eq!(module.kind, ModuleKind::Anonymous);
 }
 
 /// Words that mean something, so that a walk goes on: code of this program and of libc, places on the stack.
