@@ -73,11 +73,12 @@ fn turn(kind: Kind, tgid: u32, sp: u64, now_ns: u64) -> u32 {
     }
     let weight = class.births;
     // At the rate since the last sample so many are born until the next one is due.
-    let interval = u64::from(if is_suspect(tgid) {
-        setting!(suspect_interval_ns)
+    let pressure = budget::pressure(Budget::Stacks);
+    let interval = if is_suspect(tgid) {
+        u64::from(setting!(suspect_interval_ns)) << (pressure / 2)
     } else {
-        setting!(class_interval_ns)
-    }) << budget::pressure(Budget::Stacks);
+        u64::from(setting!(class_interval_ns)) << pressure
+    };
     let elapsed = now_ns
         .wrapping_sub(class.sampled_ns)
         .max(u64::from(setting!(jiffy_ns)));

@@ -1,7 +1,6 @@
 //! The wiring: the one file that knows all stages.
 
 use std::{
-    collections::BTreeSet,
     io,
     os::fd::OwnedFd,
     sync::Arc,
@@ -16,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    aggregate::{Host, Process},
+    aggregate::Host,
     assemble::{self, Parts},
     attribute::{Attribution, Facts as _, source::Procfs},
     call_sites::CallSites,
@@ -26,7 +25,7 @@ use crate::{
     model::{
         health::{AgentHealth, FeedHealth, Health, LevelsHealth},
         interest::Interest,
-        snapshot::{Snapshot, State},
+        snapshot::{ProcessRow, Snapshot, State},
     },
     own_use,
     raw::{Moment, RawBatch},
@@ -51,6 +50,8 @@ pub struct Sampler {
     facts: Procfs,
     call_sites: CallSites,
     fault_period_bytes: u64,
+    /// Processes that held more and more at the last tick: of these more stacks are wanted.
+    suspects: Vec<u32>,
     /// How long a tick waits for names.
     patience: Duration,
     host_name: String,
@@ -75,6 +76,7 @@ impl Sampler {
                 source,
             })?,
             fault_period_bytes: options.fault_period * rustix::param::page_size() as u64,
+            suspects: Vec::new(),
             patience: Duration::ZERO,
             host_name,
             ticks: 0,
@@ -125,6 +127,8 @@ impl Sampler {
         if !self.patience.is_zero() && self.call_sites.settle(self.patience) {
             snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, health);
         }
+        let suspects = snapshot.processes.iter().filter(|process| is_suspect(process));
+        self.suspects = suspects.map(|process| process.id.pid).collect();
         self.ticks += 1;
         debug!(
             "tick {}: {} processes in {:?}",
@@ -147,15 +151,8 @@ impl Sampler {
     /// What costs something and is read only of processes that somebody looks at or that grow.
     fn look_closely(&mut self, moment: Moment, interest: &Interest) {
         self.facts.begin_tick();
-        let growing = |process: &&Process| self.growth.state(&process.id) == State::Growing;
-        let growing: BTreeSet<u32> = self
-            .host
-            .processes()
-            .filter(growing)
-            .map(|process| process.id.pid)
-            .collect();
         self.kernel
-            .suspect(growing.iter().chain(&interest.fd_kinds_of).copied());
+            .suspect(self.suspects.iter().chain(&interest.fd_kinds_of).copied());
         for &pid in &interest.fd_kinds_of {
             let Some(process) = self.host.process(pid) else {
                 continue;
@@ -236,6 +233,19 @@ impl Sampler {
         ready.clear_ready();
         Ok(())
     }
+}
+
+/// What rises faster than this, a second, makes a suspect: stacks are what it costs, so the bar is low.
+const RISING_COUNT: f64 = 0.05;
+const RISING_BYTES: f64 = 16_384.0;
+
+fn is_suspect(process: &ProcessRow) -> bool {
+    let growth = &process.growth;
+    let rises = |slope: Option<f64>, bar: f64| slope.is_some_and(|slope| slope > bar);
+    process.state == State::Growing
+        || rises(growth.fds_per_second, RISING_COUNT)
+        || rises(growth.threads_per_second, RISING_COUNT)
+        || rises(growth.memory_bytes_per_second, RISING_BYTES)
 }
 
 fn feed_error(source: io::Error) -> KernelError {
