@@ -14,7 +14,7 @@ use crate::table::Table;
 pub struct Blamed<'a> {
     /// The function; `None` for the sites without a name.
     pub function: Option<&'a str>,
-    /// What its sites hold: things, or bytes of mappings, because the kernel makes one of neighbouring mappings.
+    /// Things that its sites hold. Not bytes: a runtime that reserves an arena holds more of them than who leaks, and keeps it.
     pub live: u64,
     /// Its sites, the one with most live things first.
     pub sites: Vec<&'a SiteRow>,
@@ -34,8 +34,8 @@ pub fn by_function<'a>(row: &'a ProcessRow, kind: &str) -> Vec<Blamed<'a>> {
     let mut blamed: Vec<_> = functions
         .into_iter()
         .map(|(function, mut sites)| {
-            sites.sort_by_key(|site| std::cmp::Reverse(held(site)));
-            let live = sites.iter().filter_map(|site| held(site)).sum();
+            sites.sort_by_key(|site| std::cmp::Reverse(site.live));
+            let live = sites.iter().filter_map(|site| site.live).sum();
             Blamed {
                 function,
                 live,
@@ -45,14 +45,6 @@ pub fn by_function<'a>(row: &'a ProcessRow, kind: &str) -> Vec<Blamed<'a>> {
         .collect();
     blamed.sort_by_key(|blamed| std::cmp::Reverse(blamed.live));
     blamed
-}
-
-fn held(site: &SiteRow) -> Option<u64> {
-    if site.kind == "mapping" {
-        site.live_bytes
-    } else {
-        site.live
-    }
 }
 
 /// Whether `function` is `name`, with or without its parameters.
