@@ -16,19 +16,15 @@ pub(super) fn any(paths: &[CString], rng: &mut Rng) {
     if rng.one_in(96) {
         return seldom(rng);
     }
-    let flags = if rng.one_in(2) { libc::O_CLOEXEC } else { 0 };
+    // Non-blocking: another thread may take it for its own, read from it, and wait for ever.
+    let flags = libc::O_NONBLOCK | if rng.one_in(2) { libc::O_CLOEXEC } else { 0 };
     let mut pair: [c_int; 2] = [-1; 2];
     let path = &paths[rng.below(paths.len())];
     // SAFETY: plain system calls with valid pointers to live memory; what they return is not owned by anything.
     unsafe {
         match rng.below(14) {
             0..=2 => drop(open(path, rng)),
-            // Non-blocking: another thread may take it for its own and wait for a connection.
-            3 => drop(libc::socket(
-                libc::AF_UNIX,
-                libc::SOCK_STREAM | libc::SOCK_NONBLOCK | flags,
-                0,
-            )),
+            3 => drop(libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | flags, 0)),
             4 => drop(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | flags, 0)),
             5 => drop(libc::socket(
                 libc::AF_NETLINK,
@@ -43,7 +39,7 @@ pub(super) fn any(paths: &[CString], rng: &mut Rng) {
             )),
             7 => drop(libc::pipe2(pair.as_mut_ptr(), flags)),
             8 => drop(libc::eventfd(0, flags)),
-            9 => drop(libc::epoll_create1(flags)),
+            9 => drop(libc::epoll_create1(flags & !libc::O_NONBLOCK)),
             10 => drop(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags)),
             11 => {
                 let mut signals: libc::sigset_t = mem::zeroed();
@@ -92,12 +88,18 @@ fn without_flags(rng: &mut Rng) -> libc::c_long {
     let signals = 0_u64;
     // SAFETY: plain system calls with valid pointers to live memory.
     unsafe {
-        match rng.below(4) {
+        let made = match rng.below(4) {
             0 => libc::syscall(libc::SYS_pipe, pair.as_mut_ptr()),
             1 => libc::syscall(libc::SYS_eventfd, 0),
             2 => libc::syscall(libc::SYS_epoll_create, 1),
             _ => libc::syscall(libc::SYS_signalfd, -1, &raw const signals, size_of_val(&signals)),
+        };
+        for fd in [c_int::try_from(made).unwrap_or(-1), pair[0], pair[1]] {
+            if fd > 2 {
+                libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+            }
         }
+        made
     }
 }
 
@@ -114,14 +116,17 @@ fn seldom(rng: &mut Rng) {
     unsafe {
         let own = std::process::id();
         match rng.below(8) {
-            0 => drop(libc::inotify_init1(libc::IN_CLOEXEC)),
+            0 => drop(libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK)),
             1 => drop(libc::syscall(libc::SYS_pidfd_open, own, 0)),
             2 => {
                 let pidfd = libc::syscall(libc::SYS_pidfd_open, own, 0);
                 libc::syscall(libc::SYS_pidfd_getfd, pidfd, rng.below(16), 0);
             }
             // UFFD_USER_MODE_ONLY
-            3 => drop(libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC | 1)),
+            3 => drop(libc::syscall(
+                libc::SYS_userfaultfd,
+                libc::O_CLOEXEC | libc::O_NONBLOCK | 1,
+            )),
             4 => {
                 // struct perf_event_attr: type PERF_TYPE_SOFTWARE, size PERF_ATTR_SIZE_VER5, config PERF_COUNT_SW_DUMMY.
                 let mut attributes = [0_u32; 28];
