@@ -123,9 +123,10 @@ impl Sampler {
             interest,
             fault_period_bytes: self.fault_period_bytes,
         };
-        let mut snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, health.clone());
+        let mut snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, health);
         if !self.patience.is_zero() && self.call_sites.settle(self.patience) {
-            snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, health);
+            // What the readings say of the health is filled in alike the second time.
+            snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, snapshot.health);
         }
         let suspects = snapshot.processes.iter().filter(|process| is_suspect(process));
         self.suspects = suspects.map(|process| process.id.pid).collect();

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -30,8 +31,8 @@ pub struct Procfs {
     users: Option<HashMap<u32, Arc<str>>>,
     /// By device and inode.
     go_executables: HashMap<(u64, u64), bool>,
-    /// Of the process that was last asked about, in this tick.
-    sockets: Option<(u32, Sockets)>,
+    /// By network namespace, of this tick.
+    sockets: HashMap<PathBuf, Sockets>,
 }
 
 impl Facts for Procfs {
@@ -72,10 +73,11 @@ impl Facts for Procfs {
             "thread" | "waiting_thread" => examples::thread(pid, item),
             "mapping" | "brk_grow" | "first_touch" => None,
             _ => {
-                if self.sockets.as_ref().is_none_or(|(of, _)| *of != pid) {
-                    self.sockets = Some((pid, Sockets::read(pid)));
-                }
-                let (_, sockets) = self.sockets.as_ref()?;
+                let namespace = fs::read_link(format!("/proc/{pid}/ns/net")).ok()?;
+                let sockets = self
+                    .sockets
+                    .entry(namespace)
+                    .or_insert_with(|| Sockets::read(pid));
                 examples::descriptor(pid, item, sockets)
             }
         }
@@ -89,7 +91,7 @@ impl Facts for Procfs {
 impl Procfs {
     /// A tick begins: what changes from one to the next is read again.
     pub fn begin_tick(&mut self) {
-        self.sockets = None;
+        self.sockets.clear();
     }
 
     /// Reads the user database again when it is next asked for.
