@@ -30,10 +30,10 @@ pub(crate) fn send<R: 'static>(record: R) {
     count(Counter::FeedRecords);
 }
 
-/// Sends a record unless this CPU has used up its budget of this second.
+/// Sends a change of an address space unless this CPU has sent as many as it may in this second.
 #[inline(always)]
-pub(crate) fn sample<R: 'static>(budget: Budget, now_ns: u64, record: R) {
-    if budget::take(budget, setting!(changes_per_second), now_ns) {
+pub(crate) fn send_change<R: 'static>(now_ns: u64, record: R) {
+    if budget::take(Budget::Mappings, setting!(changes_per_second), now_ns) {
         send(record);
     }
 }

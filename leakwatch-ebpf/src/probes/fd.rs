@@ -162,7 +162,6 @@ fn born(actor: &Actor<'_>, kind: Kind, fd: u32, previous: Previous) {
     let process = process::current(actor.tgid);
     let table = process.as_ref().map_or(actor.tgid, |process| process.fd_table);
     let site = actor.birth(process, kind, 0);
-    let sample = actor.sample(kind, u64::from(fd));
     let Some(slot) = slot(table, fd).or_else(|| new_slot(table, fd)) else {
         count(Counter::FdPagesFull);
         debug!(
@@ -171,6 +170,8 @@ fn born(actor: &Actor<'_>, kind: Kind, fd: u32, previous: Previous) {
         );
         return;
     };
+    // Not before there is a slot: a sample whose death nothing reports would live for ever.
+    let sample = actor.sample(kind, u64::from(fd));
     let mut close_pending = 0;
     if slot.birth_ns != 0 {
         dead(actor, *slot, fd);

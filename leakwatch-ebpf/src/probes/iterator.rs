@@ -13,6 +13,13 @@ pub(crate) struct Meta {
     pub(crate) seq_num: u64,
 }
 
+/// `struct bpf_iter__task`, the context of `iter/task`.
+#[repr(C)]
+pub(crate) struct TaskContext {
+    pub(crate) meta: *const Meta,
+    pub(crate) task: u64,
+}
+
 /// Appends a row to what the reader of the iterator gets. When its buffer is full the kernel drops the row and shows the
 /// same element again on the next read, so a program keeps no state between elements.
 #[inline(always)]

@@ -2,7 +2,6 @@
 
 use aya_ebpf::programs::BtfTracePointContext;
 use leakwatch_common::{
-    counter::Budget,
     kind::Kind,
     record::{AddressSpaceChanged, RecordKind, Remapped},
     site::Process,
@@ -65,8 +64,7 @@ pub(crate) fn remapped(actor: &Actor<'_>, args: [u64; 4], new_addr: u64) {
         return;
     }
     let header = feed::header(RecordKind::Remapped, actor.tgid, actor.now_ns);
-    feed::sample(
-        Budget::Mappings,
+    feed::send_change(
         actor.now_ns,
         Remapped {
             header,
@@ -114,8 +112,7 @@ pub(crate) fn advised(actor: &Actor<'_>, args: [u64; 4]) {
 #[inline(always)]
 fn changed(actor: &Actor<'_>, kind: RecordKind, addr: u64, len: u64, sample: u32) {
     let header = feed::header(kind, actor.tgid, actor.now_ns);
-    feed::sample(
-        Budget::Mappings,
+    feed::send_change(
         actor.now_ns,
         AddressSpaceChanged {
             header,

@@ -7,7 +7,7 @@ use leakwatch_common::{
     settings::ABSENT,
 };
 
-use super::iterator::{self, Meta};
+use super::iterator::{self, TaskContext};
 use crate::{
     globals::{offset, setting},
     kernel::{
@@ -25,17 +25,10 @@ const EXIT_STATES: u32 = 0x30;
 #[map]
 static ROW: PerCpuArray<TaskRow> = PerCpuArray::with_max_entries(1, 0);
 
-/// `struct bpf_iter__task`.
-#[repr(C)]
-pub(crate) struct Context {
-    meta: *const Meta,
-    task: u64,
-}
-
 /// Writes one [`TaskRow`] per process.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
-extern "C" fn tasks(ctx: *mut Context) -> i32 {
+extern "C" fn tasks(ctx: *mut TaskContext) -> i32 {
     // SAFETY: the kernel passes a valid context; the verifier checks each access.
     let (meta, task) = unsafe { ((*ctx).meta, (*ctx).task) };
     let Some(task) = Object::new(task) else {

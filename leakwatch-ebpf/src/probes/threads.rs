@@ -3,7 +3,7 @@
 use aya_ebpf::{helpers::generated::bpf_task_pt_regs, macros::map, maps::Array};
 use leakwatch_common::levels::ThreadRow;
 
-use super::iterator::{self, Meta};
+use super::iterator::{self, TaskContext};
 use crate::{
     arch::{PT_REGS_BELOW_STACK_TOP, UserRegisters},
     globals::{offset, setting},
@@ -14,17 +14,10 @@ use crate::{
 #[map]
 static THREADS_OF: Array<u32> = Array::with_max_entries(1, 0);
 
-/// `struct bpf_iter__task`.
-#[repr(C)]
-pub(crate) struct Context {
-    meta: *const Meta,
-    task: u64,
-}
-
 /// Writes one [`ThreadRow`] per thread that is not running: a running one's registers are those of its last system call.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
-extern "C" fn threads(ctx: *mut Context) -> i32 {
+extern "C" fn threads(ctx: *mut TaskContext) -> i32 {
     // SAFETY: the kernel passes a valid context; the verifier checks each access.
     let (meta, task) = unsafe { ((*ctx).meta, (*ctx).task) };
     let Some(task) = Object::new(task) else {
