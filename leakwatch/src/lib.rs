@@ -40,6 +40,8 @@ pub mod socket;
 #[cfg(feature = "kernel")]
 pub mod symbols;
 #[cfg(feature = "kernel")]
+mod target_file;
+#[cfg(feature = "kernel")]
 pub mod trace;
 #[cfg(feature = "kernel")]
 pub mod unwind;

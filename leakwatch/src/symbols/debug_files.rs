@@ -6,10 +6,8 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    elf_file::{DebugLink, ElfFile},
-    files::Root,
-};
+use super::elf_file::{DebugLink, ElfFile};
+use crate::target_file::Root;
 
 /// Longest file whose checksum is taken, bytes.
 const MAX_CHECKED: u64 = 256 << 20;
@@ -42,7 +40,7 @@ fn belongs(found: &ElfFile, build_id: Option<&[u8]>, link: &DebugLink) -> bool {
 }
 
 fn open(root: &Root, path: &str) -> Option<ElfFile> {
-    let elf = ElfFile::read(root.file(path).ok()?).ok()?;
+    let elf = ElfFile::read(root.find(path).ok()?.open().ok()?).ok()?;
     (elf.has_debug_information() || elf.has_symbol_table()).then_some(elf)
 }
 

@@ -2,14 +2,13 @@
 //!
 //! A [`Symbols`] handle answers from memory at once, or hands the address to a thread that reads files, and answers when it
 //! is asked again. The thread asks one source after another, the one that says most first; each has its file here. All of
-//! them read what a hostile process may have written: see [`files`] for opening and [`outline`] for why nothing is mapped.
+//! them read what a hostile process may have written: see [`crate::target_file`] for opening and [`outline`] for why nothing is mapped.
 
 mod cache;
 mod debug_files;
 mod demangle;
 mod elf;
 mod elf_file;
-mod files;
 mod gopclntab;
 mod mini_debug_info;
 mod outline;

@@ -8,8 +8,8 @@ use std::{
     os::unix::fs::MetadataExt as _,
 };
 
-use super::{demangle::name, files::Root, reason::Reason};
-use crate::model::stack::Function;
+use super::{demangle::name, reason::Reason};
+use crate::{model::stack::Function, target_file::Root};
 
 /// Most bytes of a map that are read.
 const MAX_MAP: u64 = 64 << 20;
@@ -33,7 +33,7 @@ fn open(pid: u32) -> Result<impl io::Read, Reason> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| Reason::ProcessGone)?;
     let own_pid = pid_in_its_namespace(&status).unwrap_or(pid);
     let root = Root::of_process(pid).map_err(|_| Reason::ProcessGone)?;
-    let map = root.file_itself(&format!("/tmp/perf-{own_pid}.map"))?;
+    let map = root.find_itself(format!("/tmp/perf-{own_pid}.map"))?.open()?;
     // Anybody may create that file in a shared /tmp: only the process's own word counts, or root's.
     let owner = map.metadata()?.uid();
     let user = fs::metadata(format!("/proc/{pid}"))

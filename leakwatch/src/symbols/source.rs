@@ -1,15 +1,12 @@
 //! Everything that names the code of one ELF file, opened once.
 
 use super::{
-    debug_files,
-    elf::ElfSymbols,
-    elf_file::ElfFile,
-    files::{self, Root},
-    gopclntab::GoTable,
-    mini_debug_info,
-    reason::Reason,
+    debug_files, elf::ElfSymbols, elf_file::ElfFile, gopclntab::GoTable, mini_debug_info, reason::Reason,
 };
-use crate::model::stack::{Function, Module};
+use crate::{
+    model::stack::{Function, Module},
+    target_file::{Found, Root},
+};
 
 /// One way to name code.
 enum Source {
@@ -95,12 +92,12 @@ fn open_binary(module: &Module, process: Option<&Root>, host: &Root) -> Result<E
         (Some(_), Some(_)) => Reason::FileGone,
         _ => Reason::ProcessGone,
     };
-    let mapped = || module.seen.map(files::mapped);
-    let in_its_root = || process.map(|root| root.file(&module.path));
-    let on_the_host = || module.build_id.as_ref().map(|_| host.file(&module.path));
-    let ways: [&dyn Fn() -> Option<std::io::Result<std::fs::File>>; 3] =
-        [&mapped, &in_its_root, &on_the_host];
-    for file in ways.iter().filter_map(|open| open()) {
+    let mapped = || module.seen.map(|seen| Found::mapped(seen.pid, seen.mapping));
+    let in_its_root = || process.map(|root| root.find(&*module.path));
+    let on_the_host = || module.build_id.as_ref().map(|_| host.find(&*module.path));
+    let ways: [&dyn Fn() -> Option<std::io::Result<Found>>; 3] = [&mapped, &in_its_root, &on_the_host];
+    for found in ways.iter().filter_map(|find| find()) {
+        let file = found.and_then(|found| found.open());
         match file.map_err(Reason::from).and_then(ElfFile::read) {
             Ok(elf) if elf.build_id().as_deref() == module.build_id.as_deref() => return Ok(elf),
             Ok(_) => reason = Reason::FileReplaced,

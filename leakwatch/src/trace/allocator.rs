@@ -1,18 +1,17 @@
 //! Which allocator a process uses: whoever defines `malloc` first, as the dynamic linker would have it, or an allocator that is
 //! built into the executable under names of its own.
 
-use std::{
-    fs::{self, File},
-    io,
-    path::PathBuf,
-};
+use std::{fs, path::PathBuf};
 
 use super::{
     TraceError,
     elf::{self, Function},
     entry::{self, Placement, Role},
 };
-use crate::model::sanitize;
+use crate::{
+    model::sanitize,
+    target_file::{Found, mapping_link},
+};
 
 /// Most bytes of `/proc/PID/maps` that are looked at.
 const MOST_MAPS: usize = 16 << 20;
@@ -99,7 +98,6 @@ impl Allocator {
 /// A file with executable mappings.
 struct Mapped {
     path: String,
-    link: PathBuf,
     ranges: Vec<(u64, u64, u64)>,
 }
 
@@ -127,7 +125,9 @@ pub(super) fn find(pid: u32) -> Result<Vec<Allocator>, TraceError> {
     let mut found = Vec::new();
     let mut stripped = false;
     for (rank, mapped) in ranked {
-        let file = open(&mapped.link).map_err(|source| TraceError::File {
+        let (first, end, _) = mapped.ranges[0];
+        let file = Found::mapped(pid, (first, end)).and_then(|found| found.open());
+        let file = file.map_err(|source| TraceError::File {
             path: mapped.path.clone(),
             source,
         })?;
@@ -149,7 +149,7 @@ pub(super) fn find(pid: u32) -> Result<Vec<Allocator>, TraceError> {
         if complete(true) && complete(false) {
             found.push(Allocator {
                 name: mapped.path,
-                file: mapped.link,
+                file: mapping_link(pid, (first, end)),
                 ranges: mapped.ranges,
                 probed,
             });
@@ -201,15 +201,6 @@ fn probed(functions: Vec<Function>) -> Vec<Probed> {
         .collect()
 }
 
-/// Opens a regular file only: opening a device does something.
-fn open(link: &PathBuf) -> io::Result<File> {
-    if fs::metadata(link)?.is_file() {
-        File::open(link)
-    } else {
-        Err(io::ErrorKind::InvalidInput.into())
-    }
-}
-
 /// Every file of which a process has something mapped as code.
 fn files(pid: u32) -> Result<Vec<Mapped>, TraceError> {
     let maps = fs::read(format!("/proc/{pid}/maps")).map_err(|error| TraceError::process(pid, error))?;
@@ -240,8 +231,6 @@ fn files(pid: u32) -> Result<Vec<Mapped>, TraceError> {
             Some(file) => file.ranges.push(numbers),
             None => files.push(Mapped {
                 path,
-                // Unlike in `maps`, small addresses have no leading zeros there.
-                link: format!("/proc/{pid}/map_files/{:x}-{:x}", numbers.0, numbers.1).into(),
                 ranges: vec![numbers],
             }),
         }

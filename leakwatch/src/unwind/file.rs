@@ -1,17 +1,13 @@
-//! Opens what a process has mapped: in containers, after it was deleted, and without being led astray.
+//! The file behind a mapping, and who it is: in containers, and after it was deleted.
 
 use std::{
     fs::{File, Metadata},
     io,
-    os::{
-        fd::{AsFd as _, AsRawFd as _},
-        unix::fs::MetadataExt as _,
-    },
+    os::unix::fs::MetadataExt as _,
 };
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
-
 use super::address_space::Mapping;
+use crate::target_file::{Found, Root};
 
 /// Identity of a file without a build id, and the quick way to one with: what it is need be read once only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,9 +18,9 @@ pub(super) struct FileId {
     modified: (i64, i64),
 }
 
-/// A regular file that is found, but not open for reading yet.
+/// A file that is found, but not open for reading yet.
 pub(super) struct FoundFile {
-    path_only: File,
+    found: Found,
     pub(super) id: FileId,
 }
 
@@ -34,25 +30,18 @@ impl FoundFile {
         Self::by_mapping(pid, mapping).or_else(|_| Self::by_path(pid, path, inode))
     }
 
-    /// Opens it. It is a regular file, so neither a driver nor the writer of a pipe is asked.
+    /// Opens it.
     pub(super) fn open(&self) -> io::Result<File> {
-        File::open(format!("/proc/self/fd/{}", self.path_only.as_raw_fd()))
+        self.found.open()
     }
 
-    /// The very file, wherever it is and even if it was deleted; needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN.
     fn by_mapping(pid: u32, mapping: &Mapping) -> io::Result<Self> {
-        let link = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
-        Self::new(open(link, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into())
+        Found::mapped(pid, (mapping.start, mapping.end)).map(Self::new)
     }
 
-    /// The path as the process sees it. Links in its file system lead no further than its root, and what is there now must
-    /// be what is mapped.
+    /// The path as the process sees it; what is there now must be what is mapped.
     fn by_path(pid: u32, path: &[u8], inode: u64) -> io::Result<Self> {
-        let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = open(format!("/proc/{pid}/root"), directory, Mode::empty())?;
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let file = openat2(root.as_fd(), path, flags, Mode::empty(), ResolveFlags::IN_ROOT)?;
-        let found = Self::new(file.into())?;
+        let found = Self::new(Root::of_process(pid)?.find(path)?);
         if found.id.inode == inode {
             Ok(found)
         } else {
@@ -60,14 +49,9 @@ impl FoundFile {
         }
     }
 
-    fn new(path_only: File) -> io::Result<Self> {
-        let metadata = path_only.metadata()?;
-        let id = FileId::of(&metadata);
-        if metadata.is_file() {
-            Ok(Self { path_only, id })
-        } else {
-            Err(io::ErrorKind::InvalidInput.into())
-        }
+    fn new(found: Found) -> Self {
+        let id = FileId::of(found.metadata());
+        Self { found, id }
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     file::FoundFile,
     threads::{MAX_STACK, read_memory},
 };
+use crate::model::sanitize;
 
 /// Reads the unwind tables through a mapping; nothing when there are none.
 pub(super) fn tables(image: Image, mapping: &Mapping, elf: &Elf) -> io::Result<Option<Tables>> {
@@ -36,10 +37,7 @@ pub(super) fn vdso(image: Image, mapping: &Mapping) -> io::Result<Vec<u8>> {
 /// A path that does no harm where it is shown.
 pub(super) fn shown(path: &[u8]) -> String {
     let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    let path = String::from_utf8_lossy(path);
-    path.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    sanitize::text(path)
 }
 
 #[cfg(test)]
@@ -50,5 +48,6 @@ mod tests {
     fn a_path_does_no_harm() {
         assert_eq!(shown(b"/a\x1b[2J\nb (deleted)"), "/a\u{fffd}[2J\u{fffd}b");
         assert_eq!(shown(b"/\xff"), "/\u{fffd}");
+        assert_eq!(shown("/\u{202e}gnp.so".as_bytes()), "/\u{fffd}gnp.so");
     }
 }

@@ -31,8 +31,9 @@ pub(super) const MODULES: &[Module] = &[
     pure("raw", &["model"]),
     effects("kernel", &["model", "raw"]),
     effects("record", &["raw"]),
-    effects("unwind", &["model"]),
-    effects("symbols", &["model"]),
+    effects("target_file", &[]),
+    effects("unwind", &["model", "target_file"]),
+    effects("symbols", &["model", "target_file"]),
     pure("decode", &["model", "raw"]),
     pure("aggregate", &["model", "raw", "decode"]),
     pure("detect", &["model", "aggregate"]),
@@ -55,6 +56,7 @@ pub(super) const MODULES: &[Module] = &[
     effects(
         "trace",
         &[
+            "target_file",
             "model",
             "kernel",
             "raw",
