@@ -221,7 +221,7 @@ const RISING_BYTES: f64 = 16_384.0;
 fn is_suspect(process: &ProcessRow) -> bool {
     let growth = &process.growth;
     let rises = |slope: Option<f64>, bar: f64| slope.is_some_and(|slope| slope > bar);
-    process.state == State::Growing
+    process.state.grows()
         || rises(growth.fds_per_second, RISING_COUNT)
         || rises(growth.threads_per_second, RISING_COUNT)
         || rises(growth.memory_bytes_per_second, RISING_BYTES)

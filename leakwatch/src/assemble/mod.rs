@@ -68,6 +68,8 @@ pub fn snapshot(parts: &Parts<'_>, facts: &mut dyn Facts, names: &mut dyn Names,
         time_unix_ms: parts.moment.unix_ms,
         uptime_ns: parts.moment.boottime_ns,
         health: self::health(parts.host, health),
+        findings: Vec::new(),
+        host_limits: Vec::new(),
     }
 }
 
@@ -121,6 +123,7 @@ fn row(
         } else {
             Vec::new()
         },
+        limits: Vec::new(),
     }
 }
 

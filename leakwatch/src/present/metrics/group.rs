@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::snapshot::{ProcessRow, Snapshot, State};
+use crate::model::snapshot::{ProcessRow, Snapshot};
 
 /// The `process` label of everything beyond the cap.
 pub(super) const OTHER: &str = "__other__";
@@ -144,7 +144,7 @@ impl Group {
 
     fn add(&mut self, row: &ProcessRow, boot_unix_seconds: f64) {
         self.processes += 1;
-        self.growing += u64::from(row.state == State::Growing);
+        self.growing += u64::from(row.state.grows());
         self.rss_anon_bytes += row.rss_anon_bytes;
         self.rss_file_bytes += row.rss_file_bytes;
         self.rss_shmem_bytes += row.rss_shmem_bytes;

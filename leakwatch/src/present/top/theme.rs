@@ -104,7 +104,10 @@ impl Theme {
         match state {
             State::Observing => (self.pick('·', '.'), Role::Quiet),
             State::Healthy => (self.pick('✔', '+'), Role::Good),
-            State::Growing => (self.pick('▲', '^'), Role::Warning),
+            State::Recovered => (self.pick('▽', '-'), Role::Good),
+            State::Growing => (self.pick('▲', '^'), Role::Plain),
+            State::Suspected => ('?', Role::Warning),
+            State::Leaking => ('!', Role::Bad),
             State::Zombie => (self.pick('✖', 'x'), Role::Quiet),
         }
     }
