@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use leakwatch_common::counter::Counter;
 use log::{debug, warn};
 use tokio::{
     io::{Interest as Readiness, unix::AsyncFd},
@@ -20,7 +21,7 @@ use crate::{
     attribute::{Attribution, Facts as _, source::Procfs},
     call_sites::CallSites,
     decode::decode,
-    detect::growth::Growth,
+    detect::{Detection, Levels, Observed, SubjectKey},
     kernel::{Kernel, KernelError, LoadOptions},
     model::{
         health::{AgentHealth, FeedHealth, Health, LevelsHealth},
@@ -45,7 +46,7 @@ const TICKS_PER_SWEEP: u64 = 30;
 pub struct Sampler {
     kernel: Kernel,
     host: Host,
-    growth: Growth,
+    detection: Detection,
     attribution: Attribution,
     facts: Procfs,
     call_sites: CallSites,
@@ -57,6 +58,8 @@ pub struct Sampler {
     host_name: String,
     ticks: u64,
     undecodable: u64,
+    /// Records lost so far.
+    dropped: u64,
 }
 
 impl Sampler {
@@ -68,7 +71,7 @@ impl Sampler {
         Ok(Self {
             kernel: Kernel::attach(options)?,
             host: Host::default(),
-            growth: Growth::default(),
+            detection: Detection::default(),
             attribution: Attribution::default(),
             facts: Procfs::default(),
             call_sites: CallSites::start().map_err(|source| KernelError::Io {
@@ -81,6 +84,7 @@ impl Sampler {
             host_name,
             ticks: 0,
             undecodable: 0,
+            dropped: 0,
         })
     }
 
@@ -102,7 +106,7 @@ impl Sampler {
             self.apply(moment, batch);
         }
         self.look_closely(moment, interest);
-        self.growth.update(moment.monotonic_ns, self.host.processes());
+        self.detect(moment);
         if self.ticks.is_multiple_of(TICKS_PER_USER_READ) {
             self.facts.forget_users();
         }
@@ -118,7 +122,7 @@ impl Sampler {
             moment,
             host_name: &self.host_name,
             host: &self.host,
-            growth: &self.growth,
+            detection: &self.detection,
             attribution: &self.attribution,
             interest,
             fault_period_bytes: self.fault_period_bytes,
@@ -147,6 +151,34 @@ impl Sampler {
             self.undecodable += 1;
         }
         self.host.apply(moment, reading, &mut self.call_sites);
+    }
+
+    /// Judges every process.
+    fn detect(&mut self, moment: Moment) {
+        let counts = self.host.sites_by_process();
+        let dropped = self.host.kernel_totals().counter(Counter::FeedDropped);
+        let blind = dropped > std::mem::replace(&mut self.dropped, dropped);
+        let observed = self.host.processes().map(|process| {
+            let counts = counts.get(&process.id).map_or(&[][..], Vec::as_slice);
+            let amounts = process.amounts();
+            Observed {
+                subject: SubjectKey::Process(process.id),
+                program: self.attribution.of(&process.id).exe,
+                age_ns: moment.boottime_ns.saturating_sub(process.id.start_time_ns),
+                levels: Levels {
+                    memory: amounts.memory,
+                    fds: amounts.fds,
+                    threads: amounts.threads,
+                    maps: u64::from(process.row.map_count),
+                },
+                load: counts.iter().map(|site| site.counts.born).sum(),
+                limits: &[],
+                sites: Some(process),
+                counts,
+                blind,
+            }
+        });
+        self.detection.update(moment, observed);
     }
 
     /// What costs something and is read only of processes that somebody looks at or that grow.

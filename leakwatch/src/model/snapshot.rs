@@ -6,7 +6,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{health::Health, identity::ProcessId};
+use super::{
+    finding::{Limit, Resource},
+    health::Health,
+    identity::ProcessId,
+};
 
 /// Version of the JSON contract; raised when a field changes its meaning or goes away, not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -104,6 +108,16 @@ pub struct Unattributed {
     pub fds: u32,
     /// Threads, the main thread aside.
     pub threads: u32,
+}
+
+/// A limit in force on one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// What it bounds.
+    pub resource: Resource,
+    /// How much there may be, and is.
+    #[serde(flatten)]
+    pub limit: Limit,
 }
 
 /// Where a process stands.

@@ -36,7 +36,7 @@ pub(super) const MODULES: &[Module] = &[
     effects("symbols", &["model", "target_file"]),
     pure("decode", &["model", "raw"]),
     pure("aggregate", &["model", "raw", "decode"]),
-    pure("detect", &["model", "aggregate"]),
+    pure("detect", &["model", "raw", "aggregate"]),
     effects("attribute", &["model", "raw", "aggregate"]),
     pure("assemble", &["model", "raw", "aggregate", "detect", "attribute"]),
     pure("present", &["model"]),
