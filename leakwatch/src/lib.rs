@@ -25,6 +25,7 @@ pub mod detect;
 pub mod model;
 pub mod present;
 pub mod run;
+pub mod subjects;
 
 #[cfg(feature = "kernel")]
 pub mod call_sites;

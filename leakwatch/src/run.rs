@@ -1,6 +1,7 @@
 //! The pipeline: wires the pure stages. A tick is a function of what was read, of what somebody looks at, of the ticks before
 //! and of what a [`World`] answers, so that a recording of these gives the same snapshots again.
 
+use leakwatch_common::counter::Counter;
 use log::warn;
 
 use crate::{
@@ -8,13 +9,14 @@ use crate::{
     assemble::{self, Names, Parts},
     attribute::{Attribution, Facts},
     decode::decode,
-    detect::growth::Growth,
+    detect::Detection,
     model::{
         health::{AgentHealth, CallSitesHealth, FeedHealth, Health, LevelsHealth, MapHealth, ProbeHealth},
         interest::Interest,
-        snapshot::{ProcessRow, Snapshot, State},
+        snapshot::{ProcessRow, Snapshot},
     },
     raw::{Moment, RawBatch, Reading},
+    subjects::{LimitsByProcess, Subjects},
 };
 
 /// Threads of a process that somebody looks at are read again after so many ticks.
@@ -79,12 +81,14 @@ pub struct Setup {
 pub struct Pipeline {
     setup: Setup,
     host: Host,
-    growth: Growth,
+    detection: Detection,
     attribution: Attribution,
     /// Processes that held more and more at the last tick: of these more stacks are wanted.
     suspects: Vec<u32>,
     ticks: u64,
     undecodable: u64,
+    /// Records lost so far.
+    dropped: u64,
 }
 
 impl Pipeline {
@@ -93,11 +97,12 @@ impl Pipeline {
         Self {
             setup,
             host: Host::default(),
-            growth: Growth::default(),
+            detection: Detection::default(),
             attribution: Attribution::default(),
             suspects: Vec::new(),
             ticks: 0,
             undecodable: 0,
+            dropped: 0,
         }
     }
 
@@ -108,9 +113,9 @@ impl Pipeline {
             self.apply(moment, batch, world);
         }
         self.look_closely(moment, interest, world);
-        self.growth.update(moment.monotonic_ns, self.host.processes());
         self.attribution
             .update(moment, self.host.processes(), world.facts);
+        self.detect(moment);
         self.ticks += 1;
         let health = self.health(world);
         let snapshot = self.assemble(moment, interest, world, health);
@@ -171,6 +176,14 @@ impl Pipeline {
         }
     }
 
+    fn detect(&mut self, moment: Moment) {
+        let dropped = self.host.kernel_totals().counter(Counter::FeedDropped);
+        let blind = dropped > std::mem::replace(&mut self.dropped, dropped);
+        let limits = LimitsByProcess::new();
+        let subjects = Subjects::new(&self.host, &self.attribution, &limits, moment, blind);
+        self.detection.update(moment, subjects.observed());
+    }
+
     fn assemble(
         &self,
         moment: Moment,
@@ -182,7 +195,7 @@ impl Pipeline {
             moment,
             host_name: &self.setup.host_name,
             host: &self.host,
-            growth: &self.growth,
+            detection: &self.detection,
             attribution: &self.attribution,
             interest,
             fault_period_bytes: self.setup.fault_period_bytes,

@@ -14,8 +14,9 @@ use leakwatch_common::{
 use crate::{
     aggregate::{FdKinds, Host, Process, window::Amounts},
     attribute::{Attribution, Facts},
-    detect::growth::Growth as GrowthDetector,
+    detect::{Detection, SubjectKey},
     model::{
+        finding::Verdict,
         health::{FeedHealth, Health, LifecycleHealth},
         interest::Interest,
         sanitize,
@@ -40,7 +41,7 @@ pub struct Parts<'a> {
     /// What is held, and where it was taken.
     pub host: &'a Host,
     /// Verdicts.
-    pub growth: &'a GrowthDetector,
+    pub detection: &'a Detection,
     /// Who.
     pub attribution: &'a Attribution,
     /// What somebody looks at.
@@ -116,7 +117,7 @@ fn row(
         state: if process.is_zombie() {
             State::Zombie
         } else {
-            parts.growth.state(&process.id)
+            state(parts.detection.verdict(&SubjectKey::Process(process.id)))
         },
         sites: if wanted {
             sites::rows(parts, facts, names, process, &sites)
@@ -124,6 +125,14 @@ fn row(
             Vec::new()
         },
         limits: Vec::new(),
+    }
+}
+
+fn state(verdict: Option<Verdict>) -> State {
+    match verdict {
+        None => State::Observing,
+        Some(Verdict::Healthy | Verdict::Ended | Verdict::Recovered) => State::Healthy,
+        Some(Verdict::Growing | Verdict::Suspected | Verdict::Leaking) => State::Growing,
     }
 }
 

@@ -35,7 +35,8 @@ pub(super) const MODULES: &[Module] = &[
     effects("symbols", &["model", "target_file"]),
     pure("decode", &["model", "raw"]),
     pure("aggregate", &["model", "raw", "decode"]),
-    pure("detect", &["model", "aggregate"]),
+    pure("detect", &["model", "raw", "aggregate"]),
+    pure("subjects", &["model", "raw", "aggregate", "detect", "attribute"]),
     effects("attribute", &["model", "raw", "aggregate"]),
     pure("assemble", &["model", "raw", "aggregate", "detect", "attribute"]),
     pure(
