@@ -55,7 +55,11 @@ pub(super) fn rows(
     let touched = touched(process, parts.fault_period_bytes);
     found.extend(touched.into_iter().map(|part| (Kind::FirstTouch.name(), part)));
     found.extend(waiting(process).map(|part| (WAITING, part)));
-    found.sort_by_key(|(_, part)| Reverse((part.stack.is_some(), part.live, part.live_bytes, part.born)));
+    // Down to the number of the stack: what was recorded is replayed in the same order.
+    found.sort_by_key(|(kind, part)| {
+        let most = (part.stack.is_some(), part.live, part.live_bytes, part.born);
+        (Reverse(most), *kind, part.stack)
+    });
     let few = parts.interest.names(process.id.pid);
     found.truncate(if few { SITES_PER_ROW } else { SITES_PER_ROW_OF_MANY });
     let row = |(kind, part): &(&'static str, Part)| row(parts, facts, names, process, kind, part);
@@ -83,12 +87,11 @@ fn by_stack(process: &Process, kind: Kind, held: &HashMap<(Kind, StackId), Held>
             items: held.items.clone(),
         }
     };
-    process
-        .sites
-        .iter()
-        .filter(|(of, ..)| *of == kind)
-        .map(part)
-        .collect()
+    let of_kind = process.sites.iter().filter(|(of, ..)| *of == kind);
+    let mut parts: Vec<Part> = of_kind.map(part).collect();
+    // Among equals the last one gets what rounding leaves over.
+    parts.sort_by_key(|part| part.stack);
+    parts
 }
 
 /// Whether it is known what of a kind is alive.
