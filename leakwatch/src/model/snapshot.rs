@@ -40,6 +40,13 @@ pub struct Snapshot {
     pub host_limits: Vec<LimitUse>,
 }
 
+impl Snapshot {
+    /// The findings about one process or about the group in which it grows most, worst first.
+    pub fn findings_about(&self, id: ProcessId) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| finding.id() == id)
+    }
+}
+
 /// A limit in force on a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitUse {

@@ -39,13 +39,8 @@ pub struct Row {
 pub fn findings<'a>(snapshot: &'a Snapshot, rows: &[Row]) -> impl Iterator<Item = &'a Finding> {
     let shown: HashSet<ProcessId> = rows.iter().map(|row| snapshot.processes[row.index].id).collect();
     let all = shown.len() == snapshot.processes.len();
-    let is_shown = move |finding: &&Finding| {
-        all || shown.contains(&ProcessId {
-            pid: finding.pid,
-            start_time_ns: finding.start_time_ns,
-        })
-    };
-    snapshot.findings.iter().filter(is_shown)
+    let findings = snapshot.findings.iter();
+    findings.filter(move |finding| all || shown.contains(&finding.id()))
 }
 
 impl RowSelection {
