@@ -11,9 +11,10 @@ use crate::{
     decode::decode,
     detect::Detection,
     model::{
+        finding::Finding,
         health::{AgentHealth, CallSitesHealth, FeedHealth, Health, LevelsHealth, MapHealth, ProbeHealth},
         interest::Interest,
-        snapshot::{ProcessRow, Snapshot},
+        snapshot::{LimitUse, ProcessRow, Snapshot},
     },
     raw::{Moment, RawBatch, Reading},
     subjects::{LimitsByProcess, Subjects},
@@ -89,6 +90,10 @@ pub struct Pipeline {
     undecodable: u64,
     /// Records lost so far.
     dropped: u64,
+    limits: LimitsByProcess,
+    host_limits: Vec<LimitUse>,
+    /// Findings of the last tick.
+    findings: Vec<Finding>,
 }
 
 impl Pipeline {
@@ -103,6 +108,9 @@ impl Pipeline {
             ticks: 0,
             undecodable: 0,
             dropped: 0,
+            limits: LimitsByProcess::new(),
+            host_limits: Vec::new(),
+            findings: Vec::new(),
         }
     }
 
@@ -121,6 +129,7 @@ impl Pipeline {
         let snapshot = self.assemble(moment, interest, world, health);
         let suspects = snapshot.processes.iter().filter(|process| is_suspect(process));
         self.suspects = suspects.map(|process| process.id.pid).collect();
+        self.findings.clone_from(&snapshot.findings);
         snapshot
     }
 
@@ -179,8 +188,7 @@ impl Pipeline {
     fn detect(&mut self, moment: Moment) {
         let dropped = self.host.kernel_totals().counter(Counter::FeedDropped);
         let blind = dropped > std::mem::replace(&mut self.dropped, dropped);
-        let limits = LimitsByProcess::new();
-        let subjects = Subjects::new(&self.host, &self.attribution, &limits, moment, blind);
+        let subjects = Subjects::new(&self.host, &self.attribution, &self.limits, moment, blind);
         self.detection.update(moment, subjects.observed());
     }
 
@@ -199,6 +207,9 @@ impl Pipeline {
             attribution: &self.attribution,
             interest,
             fault_period_bytes: self.setup.fault_period_bytes,
+            limits: &self.limits,
+            host_limits: &self.host_limits,
+            before: &self.findings,
         };
         assemble::snapshot(&parts, world.facts, world.stacks, health)
     }

@@ -58,8 +58,7 @@ impl<'a> Subjects<'a> {
         };
         let mut groups: BTreeMap<SubjectKey, Group> = BTreeMap::new();
         for process in host.processes() {
-            if let Some(container) = attribution.container(&process.id) {
-                let key = SubjectKey::Container(container);
+            if let Some(key) = group(attribution, &process.id) {
                 groups.entry(key).or_default().add(&subjects.process(process));
             }
         }
@@ -93,10 +92,7 @@ impl<'a> Subjects<'a> {
         Observed {
             subject: SubjectKey::Process(process.id),
             program: self.attribution.program(&process.id),
-            age_ns: self
-                .moment
-                .boottime_ns
-                .saturating_sub(process.id.start_time_ns),
+            age_ns: self.moment.boottime_ns.saturating_sub(process.id.start_time_ns),
             levels: Levels {
                 memory: amounts.memory,
                 fds: amounts.fds,
@@ -110,6 +106,11 @@ impl<'a> Subjects<'a> {
             blind: self.blind,
         }
     }
+}
+
+/// The group that a process is one of.
+pub fn group(attribution: &Attribution, id: &ProcessId) -> Option<SubjectKey> {
+    attribution.container(id).map(SubjectKey::Container)
 }
 
 impl Group {

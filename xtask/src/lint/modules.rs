@@ -38,7 +38,10 @@ pub(super) const MODULES: &[Module] = &[
     pure("detect", &["model", "raw", "aggregate"]),
     pure("subjects", &["model", "raw", "aggregate", "detect", "attribute"]),
     effects("attribute", &["model", "raw", "aggregate"]),
-    pure("assemble", &["model", "raw", "aggregate", "detect", "attribute"]),
+    pure(
+        "assemble",
+        &["model", "raw", "aggregate", "detect", "attribute", "subjects"],
+    ),
     pure(
         "run",
         &[
