@@ -37,6 +37,8 @@ pub(super) const MODULES: &[Module] = &[
     pure("decode", &["model", "raw"]),
     pure("aggregate", &["model", "raw", "decode"]),
     pure("detect", &["model", "raw", "aggregate"]),
+    effects("limits", &["model"]),
+    effects("confirm", &["model"]),
     effects("attribute", &["model", "raw", "aggregate"]),
     pure("assemble", &["model", "raw", "aggregate", "detect", "attribute"]),
     pure("present", &["model"]),
