@@ -22,6 +22,7 @@ pub mod assemble;
 pub mod attribute;
 pub mod decode;
 pub mod detect;
+pub mod limits;
 pub mod model;
 pub mod present;
 pub mod run;

@@ -37,6 +37,8 @@ pub(super) const MODULES: &[Module] = &[
     pure("aggregate", &["model", "raw", "decode"]),
     pure("detect", &["model", "raw", "aggregate"]),
     pure("subjects", &["model", "raw", "aggregate", "detect", "attribute"]),
+    effects("limits", &["model"]),
+    effects("confirm", &["model"]),
     effects("attribute", &["model", "raw", "aggregate"]),
     pure(
         "assemble",
