@@ -59,6 +59,7 @@ pub(super) const MODULES: &[Module] = &[
     pure("present", &["model"]),
     pure("present::report", &["model", "present"]),
     pure("present::profile", &["model", "present"]),
+    pure("present::findings", &["model", "present"]),
     // `top` saves what it shows as a report.
     effects("present::top", &["model", "present", "present::report"]),
     effects("present::metrics", &["model", "present", "present::profile"]),
@@ -92,6 +93,10 @@ pub(super) const MODULES: &[Module] = &[
     effects("own_use", &[]),
     effects("sampler", EVERYTHING),
     effects("socket", &["model", "sampler"]),
+    pure("hook::limit", &["model"]),
+    effects("hook", &["model", "run", "hook::limit"]),
+    effects("run", EVERYTHING),
+    effects("socket", &["model", "run"]),
     effects("doctor", &["model", "kernel", "present"]),
     effects(
         "cli",
@@ -106,6 +111,8 @@ pub(super) const MODULES: &[Module] = &[
             "present",
             "present::report",
             "present::profile",
+            "present::findings",
+            "hook",
             "unwind",
             "symbols",
             "trace",
