@@ -108,6 +108,19 @@ impl Host {
         &self.sites
     }
 
+    /// Sites of the program images that live processes run now.
+    pub fn sites_by_process(&self) -> HashMap<ProcessId, Vec<SiteReading>> {
+        let mut sites: HashMap<ProcessId, Vec<SiteReading>> = HashMap::new();
+        for site in self.sites.iter().filter(|site| self.is_live(site)) {
+            let id = ProcessId {
+                pid: site.counts.key.tgid,
+                start_time_ns: site.counts.key.start_boottime_ns,
+            };
+            sites.entry(id).or_default().push(*site);
+        }
+        sites
+    }
+
     /// One live process.
     pub fn process(&self, pid: u32) -> Option<&Process> {
         self.processes.get(&pid)

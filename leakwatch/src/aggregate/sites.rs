@@ -184,14 +184,14 @@ impl Sites {
         let mut held: HashMap<(Kind, StackId), Held> = HashMap::new();
         let left = |(&sample, live): (&u32, &Live)| {
             if live.kind == Kind::Mapping {
-                mapped(sample).map(|bytes| (*live, bytes))
+                mapped(sample).map(|bytes| (sample, *live, bytes))
             } else {
-                Some((*live, 0))
+                Some((sample, *live, 0))
             }
         };
-        let mut oldest_first: Vec<(Live, u64)> = self.live.iter().filter_map(left).collect();
-        oldest_first.sort_by_key(|(live, _)| (live.since_ns, live.item));
-        for (live, bytes) in oldest_first {
+        let mut oldest_first: Vec<(u32, Live, u64)> = self.live.iter().filter_map(left).collect();
+        oldest_first.sort_by_key(|(sample, live, _)| (live.since_ns, live.item, *sample));
+        for (_, live, bytes) in oldest_first {
             let site = held.entry((live.kind, live.stack)).or_default();
             site.live += live.weight << self.thinning;
             site.bytes += (bytes * live.weight) << self.thinning;

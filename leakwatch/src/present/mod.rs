@@ -13,6 +13,7 @@ pub mod summary;
 pub mod text;
 pub mod top;
 pub mod units;
+pub mod words;
 
 #[cfg(test)]
 pub(crate) mod sample;
