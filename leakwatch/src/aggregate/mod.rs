@@ -3,6 +3,7 @@
 //! Levels are the truth; sites and records add causes. Memory is bounded: per process by the windows and limits of the
 //! submodules, in all by the number of processes and [`mappings::MAX_RANGES`].
 
+pub mod cohorts;
 pub mod first_touch;
 pub mod lifetimes;
 pub mod mappings;
@@ -17,6 +18,7 @@ use leakwatch_common::{
     counter::Counter,
     kind::Kind,
     levels::{FileRow, TaskRow, ThreadRow, VmaRow},
+    record::Header,
 };
 
 pub use self::process::Process;
@@ -132,9 +134,9 @@ impl Host {
     }
 
     /// These pages of a process are not resident any more.
-    pub fn not_resident(&mut self, pid: u32, pages: &[u64]) {
+    pub fn not_resident(&mut self, pid: u32, pages: &[u64], now_ns: u64) {
         if let Some(process) = self.processes.get_mut(&pid) {
-            process.first_touch.not_resident(pages);
+            process.first_touch.not_resident(pages, now_ns);
         }
     }
 
@@ -228,6 +230,7 @@ impl Host {
             {
                 process.changes = counted;
                 process.mappings.forget();
+                process.sites.forget_mappings();
             }
         }
         for SiteReading { counts, .. } in &self.sites {
@@ -340,19 +343,19 @@ impl Host {
                 self.died(closed.header.tgid, closed.sample, lifetime_ns);
             }
             Record::Mapped(change) => {
-                self.given_back(change.header.tgid, change.addr, change.len);
+                self.given_back(&change.header, change.addr, change.len);
                 self.took(change.header.tgid, change.sample, change.len);
-                self.mappings(change.header.tgid, |mappings| {
+                self.mappings(&change.header, |mappings| {
                     mappings.map(change.addr, change.len, change.sample);
                 });
             }
             Record::Unmapped(change) => {
-                self.given_back(change.header.tgid, change.addr, change.len);
-                self.mappings(change.header.tgid, |mappings| {
+                self.given_back(&change.header, change.addr, change.len);
+                self.mappings(&change.header, |mappings| {
                     mappings.unmap(change.addr, change.len);
                 });
             }
-            Record::Remapped(change) => self.mappings(change.header.tgid, |mappings| {
+            Record::Remapped(change) => self.mappings(&change.header, |mappings| {
                 mappings.remap(
                     (change.old_addr, change.old_len),
                     (change.new_addr, change.new_len),
@@ -360,15 +363,17 @@ impl Host {
                 );
             }),
             Record::Discarded(change) => {
-                self.given_back(change.header.tgid, change.addr, change.len);
-                self.mappings(change.header.tgid, |_| {});
+                self.given_back(&change.header, change.addr, change.len);
+                self.mappings(&change.header, |_| {});
             }
             Record::BrkSet(change) => {
                 if let Some(process) = self.processes.get_mut(&change.header.tgid) {
                     let before = std::mem::replace(&mut process.brk, change.addr);
-                    process
-                        .first_touch
-                        .given_back(change.addr, before.saturating_sub(change.addr));
+                    process.first_touch.given_back(
+                        change.addr,
+                        before.saturating_sub(change.addr),
+                        change.header.time_ns,
+                    );
                     process
                         .sites
                         .took(change.sample, change.addr.saturating_sub(before));
@@ -390,14 +395,14 @@ impl Host {
         }
     }
 
-    fn given_back(&mut self, tgid: u32, addr: u64, len: u64) {
-        if let Some(process) = self.processes.get_mut(&tgid) {
-            process.first_touch.given_back(addr, len);
+    fn given_back(&mut self, header: &Header, addr: u64, len: u64) {
+        if let Some(process) = self.processes.get_mut(&header.tgid) {
+            process.first_touch.given_back(addr, len, header.time_ns);
         }
     }
 
-    fn mappings(&mut self, tgid: u32, change: impl FnOnce(&mut Mappings)) {
-        let Some(process) = self.processes.get_mut(&tgid) else {
+    fn mappings(&mut self, header: &Header, change: impl FnOnce(&mut Mappings)) {
+        let Some(process) = self.processes.get_mut(&header.tgid) else {
             return;
         };
         process.changes += 1;
@@ -406,6 +411,9 @@ impl Host {
             return;
         }
         change(&mut process.mappings);
+        for sample in process.mappings.take_gone() {
+            process.sites.unmapped(sample, header.time_ns);
+        }
         self.ranges = self.ranges + process.mappings.len() - before;
     }
 }
