@@ -94,7 +94,8 @@ mod tests {
             let kept: Vec<Cohort> = cohorts.iter().collect();
             assert!(kept.len() <= MAX_COHORTS);
             assert!(kept.is_sorted_by(|a, b| a.since_ns < b.since_ns));
-            assert_eq!(kept.iter().map(|cohort| cohort.born).sum::<u64>(), births.iter().map(|(_, weight)| weight).sum());
+            let born: u64 = births.iter().map(|(_, weight)| weight).sum();
+            assert_eq!(kept.iter().map(|cohort| cohort.born).sum::<u64>(), born);
             assert_eq!(kept.iter().map(|cohort| cohort.samples as usize).sum::<usize>(), births.len());
         }
     }

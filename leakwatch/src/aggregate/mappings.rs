@@ -49,8 +49,14 @@ impl Mappings {
     /// The sampled call `sample`, or [`NO_SAMPLE`], mapped `len` bytes at `addr`, over whatever was there.
     pub fn map(&mut self, addr: u64, len: u64, sample: u32) {
         self.unmap(addr, len);
-        if len > 0 && self.ranges.len() < MAX_RANGES_PER_PROCESS {
+        if len == 0 {
+            return;
+        }
+        if self.ranges.len() < MAX_RANGES_PER_PROCESS {
             self.insert(addr, Range { len, sample });
+        } else {
+            // It is not followed, so nobody would say when it ends.
+            self.gone.push(sample);
         }
     }
 
