@@ -178,7 +178,7 @@ impl Pipeline {
             let due = process.waiting.is_none() || self.ticks.is_multiple_of(TICKS_PER_THREAD_READ);
             let pages: Vec<u64> = process.first_touch.pages().collect();
             let gone = world.facts.not_resident(pid, &pages);
-            self.host.not_resident(pid, &gone);
+            self.host.not_resident(pid, &gone, moment.monotonic_ns);
             if due && let Some(batch) = world.probes.threads(pid) {
                 self.apply(moment, &batch, world);
             }
