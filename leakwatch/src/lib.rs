@@ -24,6 +24,7 @@ pub mod decode;
 pub mod detect;
 pub mod model;
 pub mod present;
+pub mod record;
 pub mod run;
 
 #[cfg(feature = "kernel")]

@@ -2,6 +2,7 @@
 //! and of what a [`World`] answers, so that a recording of these gives the same snapshots again.
 
 use log::warn;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     aggregate::{Host, Unwind},
@@ -44,7 +45,7 @@ pub trait Probes {
 }
 
 /// What the kernel side knows about itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProbesHealth {
     /// Every probe of the catalogue, in its order.
     pub probes: Vec<ProbeHealth>,
@@ -67,7 +68,7 @@ pub trait OwnUse {
 }
 
 /// What stays the same from the first tick to the last.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
     /// Host name.
     pub host_name: String,
