@@ -34,6 +34,8 @@ pub mod call_sites;
 #[cfg(feature = "kernel")]
 pub mod cli;
 #[cfg(feature = "kernel")]
+pub mod confirm;
+#[cfg(feature = "kernel")]
 pub mod doctor;
 #[cfg(feature = "kernel")]
 mod own_use;
@@ -41,6 +43,8 @@ mod own_use;
 pub mod sampler;
 #[cfg(feature = "kernel")]
 pub mod socket;
+#[cfg(feature = "kernel")]
+mod state_file;
 #[cfg(feature = "kernel")]
 pub mod symbols;
 #[cfg(feature = "kernel")]

@@ -73,6 +73,7 @@ fn interest(args: &TopArgs) -> Interest {
     Interest {
         fd_kinds_of_all: args.fd_kinds,
         fd_kinds_of: args.pids.iter().copied().collect(),
+        ..Interest::default()
     }
 }
 
