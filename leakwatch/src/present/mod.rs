@@ -6,6 +6,7 @@ pub mod filter;
 pub mod markup;
 pub mod metrics;
 pub mod profile;
+pub mod recording;
 pub mod report;
 pub mod rows;
 pub mod sort;
