@@ -59,3 +59,12 @@ pub struct RawBatch {
     /// The bytes, in the kernel's byte order.
     pub bytes: Bytes,
 }
+
+/// Everything read in one tick.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// When the levels were read.
+    pub moment: Moment,
+    /// In the order in which they are to be applied.
+    pub batches: Vec<RawBatch>,
+}

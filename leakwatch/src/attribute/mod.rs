@@ -95,6 +95,16 @@ impl Attribution {
         self.known.retain(|_, known| known.pass == self.pass);
     }
 
+    /// What a process runs, by a name that outlives it.
+    pub fn program(&self, id: &ProcessId) -> Option<Arc<str>> {
+        self.known.get(id)?.facts.exe.clone()
+    }
+
+    /// The container that a process is in.
+    pub fn container(&self, id: &ProcessId) -> Option<Arc<str>> {
+        self.known.get(id)?.facts.container_id.clone()
+    }
+
     /// Facts about a process.
     pub fn of(&self, id: &ProcessId) -> ProcessFacts {
         self.known

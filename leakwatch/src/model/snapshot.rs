@@ -57,6 +57,16 @@ pub struct LimitUse {
     pub limit: Limit,
 }
 
+impl LimitUse {
+    /// Whether more than one process counts against it: a cgroup's or the host's, not a process's own.
+    pub fn is_shared(&self) -> bool {
+        !matches!(
+            &*self.limit.name,
+            "RLIMIT_NOFILE" | "RLIMIT_AS" | "RLIMIT_DATA" | "fs.nr_open" | "vm.max_map_count"
+        )
+    }
+}
+
 /// One process at one tick.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessRow {

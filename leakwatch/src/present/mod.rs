@@ -3,6 +3,7 @@
 pub mod columns;
 pub mod fields;
 pub mod filter;
+pub mod findings;
 pub mod markup;
 pub mod metrics;
 pub mod profile;
