@@ -7,7 +7,11 @@ use std::{
 
 use super::{SHOWN_FRAMES, SHOWN_PROCESSES, SHOWN_SITES, frame, held, level, numbers, period, state};
 use crate::model::finding::{Finding, Resource};
-use crate::present::{recording::Recording, summary, text, words};
+use crate::present::{
+    findings::{sentence, weight},
+    recording::Recording,
+    summary, text,
+};
 
 /// Writes what was found, why, and what the processes did that matter most.
 ///
@@ -40,17 +44,17 @@ fn one(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
         finding.verdict.name(),
         code(&finding.process),
         finding.pid,
-        prose(&words::sentence(finding))
+        prose(&sentence(finding))
     )?;
     for (label, value) in numbers(finding) {
         writeln!(out, "- {label}: {}", prose(&value))?;
     }
     if !finding.evidence.is_empty() {
-        writeln!(out, "\n| log-odds | evidence | |\n|---:|---|---|")?;
+        writeln!(out, "\n| weight | evidence | |\n|---|---|---|")?;
     }
     for reason in &finding.evidence {
         let [name, why] = [&reason.name, &reason.text].map(|text| prose(text));
-        writeln!(out, "| {:+.1} | {name} | {why} |", reason.log_odds)?;
+        writeln!(out, "| {} | {name} | {why} |", weight(reason))?;
     }
     for site in finding.sites.iter().take(SHOWN_SITES) {
         let function = site.function.as_deref().unwrap_or("no function known");

@@ -44,15 +44,13 @@ fn period(recording: &Recording) -> String {
     )
 }
 
-/// Label and value of every number that is known of a finding.
+/// Label and value of what is known of a finding beyond its sentence.
 fn numbers(finding: &Finding) -> Vec<(&'static str, String)> {
     let rate = finding.rate_per_second.as_ref();
     let limit = finding.limit.as_ref();
     let all = [
-        ("confidence", Some(words::percent(finding.confidence))),
         ("rate", rate.map(|rate| words::rate(finding.resource, rate))),
         ("limit", limit.map(|limit| words::limit(finding.resource, limit))),
-        ("reached", finding.seconds_to_limit.as_ref().map(words::time)),
         ("looks like", finding.class.map(|class| class.name().to_owned())),
         ("suspected since", finding.since_unix_ms.map(summary::time)),
     ];

@@ -2,9 +2,13 @@
 
 use std::io::{self, Write};
 
-use super::{SHOWN_FRAMES, SHOWN_PROCESSES, SHOWN_SITES, frame, held, level, numbers, period, state};
+use super::{SHOWN_PROCESSES, level, numbers, period, state};
 use crate::model::finding::{Finding, Resource};
-use crate::present::{recording::Recording, summary, text, words};
+use crate::present::{
+    findings::{details, sentence},
+    recording::Recording,
+    summary, text,
+};
 
 /// Writes what was found, why, and what every process did.
 ///
@@ -41,29 +45,13 @@ pub fn write(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
 fn one(finding: &Finding) -> Vec<String> {
     let exhausting = if finding.exhausting { " EXHAUSTING" } else { "" };
     let mut lines = vec![format!(
-        "{}{exhausting}  {} ({}) {}",
+        "{}{exhausting}  {}",
         finding.verdict.name().to_uppercase(),
-        finding.process,
-        finding.pid,
-        words::sentence(finding)
+        sentence(finding)
     )];
     let numbers = numbers(finding);
-    let numbers = numbers.iter().map(|(label, value)| format!("  {label}: {value}"));
-    lines.extend(numbers);
-    let evidence = finding.evidence.iter();
-    lines
-        .extend(evidence.map(|reason| format!("  {:+.1} {}: {}", reason.log_odds, reason.name, reason.text)));
-    for site in finding.sites.iter().take(SHOWN_SITES) {
-        let function = site.function.as_deref().unwrap_or("no function known");
-        lines.push(format!(
-            "  {} {function}: {}",
-            site.kind,
-            held(finding.resource, site)
-        ));
-        for (function, place) in site.frames.iter().take(SHOWN_FRAMES).map(frame) {
-            lines.push(format!("      {function}  {place}"));
-        }
-    }
+    lines.extend(numbers.iter().map(|(label, value)| format!("  {label}: {value}")));
+    lines.extend(details(finding));
     lines
 }
 

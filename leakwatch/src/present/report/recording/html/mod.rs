@@ -14,6 +14,7 @@ use super::{SHOWN_FRAMES, SHOWN_PROCESSES, SHOWN_SITES, frame, held, level, numb
 use crate::model::finding::{Finding, Resource};
 use crate::present::{
     fields::state_name,
+    findings::{sentence, weight},
     markup::Escaped,
     profile::{self, Profile, svg},
     recording::Recording,
@@ -99,11 +100,7 @@ impl Page {
         if finding.exhausting {
             write!(self.out, " <span class=\"exhausting\">exhausting</span>")?;
         }
-        writeln!(
-            self.out,
-            "</h2>\n<p>{}</p>\n<dl>",
-            Escaped(&words::sentence(finding))
-        )?;
+        writeln!(self.out, "</h2>\n<p>{}</p>\n<dl>", Escaped(&sentence(finding)))?;
         for (label, value) in numbers(finding) {
             writeln!(
                 self.out,
@@ -128,14 +125,14 @@ impl Page {
         }
         writeln!(
             self.out,
-            "<table><thead><tr><th class=\"number\">log-odds</th><th>evidence</th><th></th></tr></thead><tbody>"
+            "<table><thead><tr><th>weight</th><th>evidence</th><th></th></tr></thead><tbody>"
         )?;
         for reason in &finding.evidence {
             let class = if reason.log_odds > 0.0 { "more" } else { "less" };
             writeln!(
                 self.out,
-                "<tr><td class=\"number {class}\">{:+.1}</td><td>{}</td><td>{}</td></tr>",
-                reason.log_odds,
+                "<tr><td class=\"{class}\">{}</td><td>{}</td><td>{}</td></tr>",
+                weight(reason),
                 Escaped(&reason.name),
                 Escaped(&reason.text)
             )?;
