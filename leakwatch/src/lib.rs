@@ -25,6 +25,7 @@ pub mod detect;
 pub mod limits;
 pub mod model;
 pub mod present;
+pub mod record;
 pub mod run;
 pub mod subjects;
 

@@ -5,9 +5,10 @@
 use bytemuck::{Pod, Zeroable};
 use bytes::Bytes;
 use leakwatch_common::site::SiteCounts;
+use serde::{Deserialize, Serialize};
 
 /// When something was read, on the three clocks that matter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// `CLOCK_MONOTONIC` nanoseconds: the clock of levels and their windows.
     pub monotonic_ns: u64,

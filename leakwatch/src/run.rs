@@ -3,6 +3,7 @@
 
 use leakwatch_common::counter::Counter;
 use log::warn;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     aggregate::{Host, Unwind},
@@ -47,7 +48,7 @@ pub trait Probes {
 }
 
 /// What the kernel side knows about itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProbesHealth {
     /// Every probe of the catalogue, in its order.
     pub probes: Vec<ProbeHealth>,
@@ -70,7 +71,7 @@ pub trait OwnUse {
 }
 
 /// What stays the same from the first tick to the last.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
     /// Host name.
     pub host_name: String,

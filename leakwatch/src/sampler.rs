@@ -1,10 +1,11 @@
 //! The live half: reads the kernel side at every tick, and answers what the pipeline asks.
 
 use std::{
+    fs::{self, File},
     io,
     os::fd::OwnedFd,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use log::debug;
@@ -25,6 +26,7 @@ use crate::{
     },
     own_use,
     raw::{RawBatch, Reading},
+    record::{Header, HostFacts, RecordError, Recorder},
     run::{OwnUse, Pipeline, Probes, ProbesHealth, Setup, Stacks, World},
 };
 
@@ -42,9 +44,22 @@ pub struct Sampler {
     call_sites: CallSites,
     facts: Procfs,
     pipeline: Pipeline,
+    setup: Setup,
+    recorder: Option<Recorder<File>>,
     /// How long a tick waits for names.
     patience: Duration,
     ticks: u64,
+}
+
+/// Why there are no more ticks.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    /// The kernel side cannot be read.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The recording cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 impl Sampler {
@@ -53,6 +68,10 @@ impl Sampler {
     /// # Errors
     /// When nothing could be observed.
     pub fn attach(options: &LoadOptions, host_name: String) -> Result<Self, KernelError> {
+        let setup = Setup {
+            host_name,
+            fault_period_bytes: options.fault_period * rustix::param::page_size() as u64,
+        };
         Ok(Self {
             kernel: Kernel::attach(options)?,
             call_sites: CallSites::start().map_err(|source| KernelError::Io {
@@ -60,10 +79,9 @@ impl Sampler {
                 source,
             })?,
             facts: Procfs::default(),
-            pipeline: Pipeline::new(Setup {
-                host_name,
-                fault_period_bytes: options.fault_period * rustix::param::page_size() as u64,
-            }),
+            pipeline: Pipeline::new(setup.clone()),
+            setup,
+            recorder: None,
             patience: Duration::ZERO,
             ticks: 0,
         })
@@ -75,11 +93,28 @@ impl Sampler {
         Self { patience, ..self }
     }
 
+    /// Records every tick, from the first one on. The end is marked when the sampler is dropped.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn record_to(&mut self, file: File, interval: Duration) -> Result<(), RecordError> {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let host = HostFacts {
+            kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),
+            boot_id: boot_id.trim_end().to_owned(),
+        };
+        let started_unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        let header = Header::new(self.setup.clone(), host, interval, started_unix_ms);
+        self.recorder = Some(Recorder::begin(file, &header)?);
+        Ok(())
+    }
+
     /// Reads and judges once.
     ///
     /// # Errors
-    /// When the levels could not be read.
-    pub fn tick(&mut self, interest: &Interest) -> Result<Snapshot, KernelError> {
+    /// When the levels could not be read, or the recording could not be written.
+    pub fn tick(&mut self, interest: &Interest) -> Result<Snapshot, SampleError> {
         let started = Instant::now();
         let suspects = self.pipeline.suspects().iter();
         self.kernel
@@ -89,7 +124,7 @@ impl Sampler {
             self.facts.forget_users();
         }
         let reading = self.kernel.read(interest)?;
-        let snapshot = self.judge(&reading, interest, started);
+        let snapshot = self.judge(&reading, interest, started)?;
         self.kernel.free_sites(&self.pipeline.ended_sites());
         if self.ticks.is_multiple_of(TICKS_PER_SWEEP) {
             self.call_sites.sweep(self.pipeline.host());
@@ -104,36 +139,49 @@ impl Sampler {
         Ok(snapshot)
     }
 
-    fn judge(&mut self, reading: &Reading, interest: &Interest, started: Instant) -> Snapshot {
-        let mut world = World {
-            probes: &mut self.kernel,
-            stacks: &mut self.call_sites,
-            facts: &mut self.facts,
-            own_use: &mut OwnUseSince(started),
-        };
-        let snapshot = self.pipeline.tick(reading, interest, &mut world);
-        if self.patience.is_zero() || !self.call_sites.settle(self.patience) {
-            return snapshot;
+    fn judge(
+        &mut self,
+        reading: &Reading,
+        interest: &Interest,
+        started: Instant,
+    ) -> Result<Snapshot, RecordError> {
+        let mut snapshot = self.ask(started, |pipeline, world| pipeline.tick(reading, interest, world));
+        if !self.patience.is_zero() && self.call_sites.settle(self.patience) {
+            snapshot = self.ask(started, |pipeline, world| {
+                pipeline.reassemble(reading, interest, world, snapshot)
+            });
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write(reading, interest)?;
+        }
+        Ok(snapshot)
+    }
+
+    /// Runs a tick in the world of this host.
+    fn ask<T>(&mut self, started: Instant, tick: impl FnOnce(&mut Pipeline, &mut World<'_>) -> T) -> T {
+        let pipeline = &mut self.pipeline;
         let mut world = World {
             probes: &mut self.kernel,
             stacks: &mut self.call_sites,
             facts: &mut self.facts,
             own_use: &mut OwnUseSince(started),
         };
-        self.pipeline.reassemble(reading, interest, &mut world, snapshot)
+        match &mut self.recorder {
+            None => tick(pipeline, &mut world),
+            Some(recorder) => recorder.listen(world, |world| tick(pipeline, world)),
+        }
     }
 
     /// Ticks at every `interval` and publishes each snapshot, until everybody has stopped watching or the future is dropped.
     ///
     /// # Errors
-    /// When the levels could not be read, or the feed cannot be waited for.
+    /// When the levels could not be read, the feed cannot be waited for, or the recording could not be written.
     pub async fn run(
         mut self,
         interval: Duration,
         interest: impl Fn() -> Interest,
         snapshots: watch::Sender<Option<Arc<Snapshot>>>,
-    ) -> Result<(), KernelError> {
+    ) -> Result<(), SampleError> {
         let [records, stacks] = self.kernel.feed_fds()?.map(|fd| {
             // SAFETY: `AsyncFd` owns this descriptor, which nothing else knows, and always answers with the same number.
             unsafe { AsyncFd::register_with_interest(fd, Readiness::READABLE) }

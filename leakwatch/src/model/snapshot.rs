@@ -210,7 +210,7 @@ pub struct SiteRow {
 }
 
 /// One frame of a [`SiteRow`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FrameRow {
     /// Demangled name; `None` when there is no symbol, and then `reason` says why, or while it is being looked up.
     pub function: Option<String>,
