@@ -8,6 +8,8 @@ pub mod generate;
 mod log;
 mod output;
 mod privileges;
+pub mod record;
+mod replay;
 pub mod report;
 mod runtime;
 mod source;
@@ -58,6 +60,8 @@ pub enum Command {
     Top(top::TopArgs),
     /// Run in the background: Prometheus metrics, health, and a socket for `leakwatch top`
     Agent(agent::AgentArgs),
+    /// Keep what is read in a file, to be looked at later and elsewhere
+    Record(record::RecordArgs),
     /// Write what processes hold by the stacks that took it: folded stacks, pprof, a flame graph
     Report(report::ReportArgs),
     /// Say what grew between two profiles
@@ -87,6 +91,7 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Top(args) => top_run::run(args, cli.color),
         Command::Agent(args) => agent::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Trace(args) => trace::run(&args),
