@@ -32,6 +32,8 @@ pub mod cli;
 #[cfg(feature = "kernel")]
 pub mod doctor;
 #[cfg(feature = "kernel")]
+pub mod hook;
+#[cfg(feature = "kernel")]
 mod own_use;
 #[cfg(feature = "kernel")]
 pub mod run;
