@@ -38,6 +38,8 @@ pub mod confirm;
 #[cfg(feature = "kernel")]
 pub mod doctor;
 #[cfg(feature = "kernel")]
+pub mod hook;
+#[cfg(feature = "kernel")]
 mod own_use;
 #[cfg(feature = "kernel")]
 pub mod sampler;

@@ -9,7 +9,7 @@ mod style;
 mod text;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use std::{io, sync::Arc};
 
