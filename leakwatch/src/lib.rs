@@ -31,6 +31,8 @@ pub mod call_sites;
 #[cfg(feature = "kernel")]
 pub mod cli;
 #[cfg(feature = "kernel")]
+pub mod confirm;
+#[cfg(feature = "kernel")]
 pub mod doctor;
 #[cfg(feature = "kernel")]
 mod own_use;
