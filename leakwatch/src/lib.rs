@@ -9,7 +9,7 @@
 //!            raw       model
 //! ```
 //!
-//! [`run`] wires the stages and [`cli`] says what was typed. `docs/architecture.md` says who may depend on whom;
+//! [`run`] wires the stages, [`sampler`] runs them live, and [`cli`] says what was typed. `docs/architecture.md` says who may depend on whom;
 //! `cargo xtask lint` checks it, and so does a build without the feature `kernel`, which leaves only the pure stages and
 //! the presenters.
 
@@ -25,6 +25,9 @@ pub mod detect;
 pub mod limits;
 pub mod model;
 pub mod present;
+pub mod record;
+pub mod run;
+pub mod subjects;
 
 #[cfg(feature = "kernel")]
 pub mod call_sites;
@@ -37,7 +40,7 @@ pub mod doctor;
 #[cfg(feature = "kernel")]
 mod own_use;
 #[cfg(feature = "kernel")]
-pub mod run;
+pub mod sampler;
 #[cfg(feature = "kernel")]
 pub mod socket;
 #[cfg(feature = "kernel")]

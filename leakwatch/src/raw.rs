@@ -5,9 +5,10 @@
 use bytemuck::{Pod, Zeroable};
 use bytes::Bytes;
 use leakwatch_common::site::SiteCounts;
+use serde::{Deserialize, Serialize};
 
 /// When something was read, on the three clocks that matter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// `CLOCK_MONOTONIC` nanoseconds: the clock of levels and their windows.
     pub monotonic_ns: u64,
@@ -58,4 +59,13 @@ pub struct RawBatch {
     pub source: Source,
     /// The bytes, in the kernel's byte order.
     pub bytes: Bytes,
+}
+
+/// Everything read in one tick.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// When the levels were read.
+    pub moment: Moment,
+    /// In the order in which they are to be applied.
+    pub batches: Vec<RawBatch>,
 }

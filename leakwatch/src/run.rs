@@ -1,270 +1,241 @@
-//! The wiring: the one file that knows all stages.
-
-use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+//! The pipeline: wires the pure stages. A tick is a function of what was read, of what somebody looks at, of the ticks before
+//! and of what a [`World`] answers, so that a recording of these gives the same snapshots again.
 
 use leakwatch_common::counter::Counter;
-use log::{debug, warn};
-use tokio::{
-    io::{Interest as Readiness, unix::AsyncFd},
-    sync::watch,
-    time::MissedTickBehavior,
-};
+use log::warn;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    aggregate::Host,
-    assemble::{self, Parts},
-    attribute::{Attribution, Facts as _, source::Procfs},
-    call_sites::CallSites,
+    aggregate::{Host, Unwind},
+    assemble::{self, Names, Parts},
+    attribute::{Attribution, Facts},
     decode::decode,
-    detect::{Detection, Levels, Observed, SubjectKey},
-    kernel::{Kernel, KernelError, LoadOptions},
+    detect::Detection,
     model::{
-        health::{AgentHealth, FeedHealth, Health, LevelsHealth},
+        finding::Finding,
+        health::{AgentHealth, CallSitesHealth, FeedHealth, Health, LevelsHealth, MapHealth, ProbeHealth},
         interest::Interest,
-        snapshot::{ProcessRow, Snapshot, State},
+        snapshot::{LimitUse, ProcessRow, Snapshot},
     },
-    own_use,
-    raw::{Moment, RawBatch},
+    raw::{Moment, RawBatch, Reading},
+    subjects::{LimitsByProcess, Subjects},
 };
 
-/// The newest snapshot, for whoever wants to see it; `None` before the first tick.
-pub type Snapshots = watch::Receiver<Option<Arc<Snapshot>>>;
-
-/// Users come and go: the user database is read again after so many ticks.
-const TICKS_PER_USER_READ: u64 = 60;
 /// Threads of a process that somebody looks at are read again after so many ticks.
 const TICKS_PER_THREAD_READ: u64 = 5;
-/// What is kept of programs that have ended is dropped after so many ticks.
-const TICKS_PER_SWEEP: u64 = 30;
 
-/// Kernel side and state of all stages.
-pub struct Sampler {
-    kernel: Kernel,
+/// Everything outside that a tick asks: one field for each effect.
+///
+/// A new effect is a trait beside the stage that needs it and a field here. The compiler then names the three places that
+/// have to answer: the live one (`sampler`), the one that records and the one that replays (`record`).
+pub struct World<'a> {
+    /// The kernel side, beyond what a reading holds.
+    pub probes: &'a mut dyn Probes,
+    /// From copied stacks to names.
+    pub stacks: &'a mut dyn Stacks,
+    /// Who is behind a process.
+    pub facts: &'a mut dyn Facts,
+    /// What leakwatch itself consumes.
+    pub own_use: &'a mut dyn OwnUse,
+}
+
+/// The kernel side, as a tick asks it.
+pub trait Probes {
+    /// Where the threads of a process wait; `None` when that could not be read.
+    fn threads(&mut self, pid: u32) -> Option<RawBatch>;
+    /// Whether the kernel side works.
+    fn health(&mut self) -> ProbesHealth;
+}
+
+/// What the kernel side knows about itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProbesHealth {
+    /// Every probe of the catalogue, in its order.
+    pub probes: Vec<ProbeHealth>,
+    /// Fixed-size maps.
+    pub maps: Vec<MapHealth>,
+    /// See [`LevelsHealth::rss_error_bound_bytes`].
+    pub rss_error_bound_bytes: u64,
+}
+
+/// Both ends of a call site: its stack and its names.
+pub trait Stacks: Unwind + Names {
+    /// What it did, and what it keeps.
+    fn health(&mut self) -> CallSitesHealth;
+}
+
+/// leakwatch's own consumption.
+pub trait OwnUse {
+    /// Since the start; [`AgentHealth::kernel_map_bytes`] and [`AgentHealth::ticks`] are filled in by the pipeline.
+    fn own_use(&mut self) -> AgentHealth;
+}
+
+/// What stays the same from the first tick to the last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// Host name.
+    pub host_name: String,
+    /// Memory that one page fault sample stands for, bytes.
+    pub fault_period_bytes: u64,
+}
+
+/// State of all stages.
+pub struct Pipeline {
+    setup: Setup,
     host: Host,
     detection: Detection,
     attribution: Attribution,
-    facts: Procfs,
-    call_sites: CallSites,
-    fault_period_bytes: u64,
     /// Processes that held more and more at the last tick: of these more stacks are wanted.
     suspects: Vec<u32>,
-    /// How long a tick waits for names.
-    patience: Duration,
-    host_name: String,
     ticks: u64,
     undecodable: u64,
     /// Records lost so far.
     dropped: u64,
+    limits: LimitsByProcess,
+    host_limits: Vec<LimitUse>,
+    /// Findings of the last tick.
+    findings: Vec<Finding>,
 }
 
-impl Sampler {
-    /// Loads and attaches the probes.
-    ///
-    /// # Errors
-    /// When nothing could be observed.
-    pub fn attach(options: &LoadOptions, host_name: String) -> Result<Self, KernelError> {
-        Ok(Self {
-            kernel: Kernel::attach(options)?,
+impl Pipeline {
+    /// Nothing seen yet.
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            setup,
             host: Host::default(),
             detection: Detection::default(),
             attribution: Attribution::default(),
-            facts: Procfs::default(),
-            call_sites: CallSites::start().map_err(|source| KernelError::Io {
-                what: "clone of a thread for symbols",
-                source,
-            })?,
-            fault_period_bytes: options.fault_period * rustix::param::page_size() as u64,
             suspects: Vec::new(),
-            patience: Duration::ZERO,
-            host_name,
             ticks: 0,
             undecodable: 0,
             dropped: 0,
-        })
+            limits: LimitsByProcess::new(),
+            host_limits: Vec::new(),
+            findings: Vec::new(),
+        }
     }
 
-    /// A tick waits so long for names that it asked for; otherwise they come with a later one.
-    #[must_use]
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
-    }
-
-    /// Reads, decodes, aggregates, judges and attributes once.
-    ///
-    /// # Errors
-    /// When the levels could not be read.
-    pub fn tick(&mut self, interest: &Interest) -> Result<Snapshot, KernelError> {
-        let started = Instant::now();
-        let reading = self.kernel.read(interest)?;
+    /// Decodes, aggregates, judges, attributes and assembles once.
+    pub fn tick(&mut self, reading: &Reading, interest: &Interest, world: &mut World<'_>) -> Snapshot {
         let moment = reading.moment;
         for batch in &reading.batches {
-            self.apply(moment, batch);
+            self.apply(moment, batch, world);
         }
-        self.look_closely(moment, interest);
-        self.detect(moment);
-        if self.ticks.is_multiple_of(TICKS_PER_USER_READ) {
-            self.facts.forget_users();
-        }
+        self.look_closely(moment, interest, world);
         self.attribution
-            .update(moment, self.host.processes(), &mut self.facts);
-        let ended = self.host.ended_sites();
-        self.kernel.free_sites(&ended);
-        if self.ticks.is_multiple_of(TICKS_PER_SWEEP) {
-            self.call_sites.sweep(&self.host);
-        }
-        let health = self.health(started);
-        let parts = Parts {
-            moment,
-            host_name: &self.host_name,
-            host: &self.host,
-            detection: &self.detection,
-            attribution: &self.attribution,
-            interest,
-            fault_period_bytes: self.fault_period_bytes,
-        };
-        let mut snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, health);
-        if !self.patience.is_zero() && self.call_sites.settle(self.patience) {
-            // What the readings say of the health is filled in alike the second time.
-            snapshot = assemble::snapshot(&parts, &mut self.facts, &mut self.call_sites, snapshot.health);
-        }
+            .update(moment, self.host.processes(), world.facts);
+        self.detect(moment);
+        self.ticks += 1;
+        let health = self.health(world);
+        let snapshot = self.assemble(moment, interest, world, health);
         let suspects = snapshot.processes.iter().filter(|process| is_suspect(process));
         self.suspects = suspects.map(|process| process.id.pid).collect();
-        self.ticks += 1;
-        debug!(
-            "tick {}: {} processes in {:?}",
-            self.ticks,
-            snapshot.processes.len(),
-            started.elapsed()
-        );
-        Ok(snapshot)
+        self.findings.clone_from(&snapshot.findings);
+        snapshot
     }
 
-    fn apply(&mut self, moment: Moment, batch: &RawBatch) {
-        let (reading, error) = decode(batch);
+    /// The snapshot of the last tick once more, after names have come that it had to do without.
+    pub fn reassemble(
+        &self,
+        reading: &Reading,
+        interest: &Interest,
+        world: &mut World<'_>,
+        snapshot: Snapshot,
+    ) -> Snapshot {
+        // What the readings say of the health is filled in alike the second time.
+        self.assemble(reading.moment, interest, world, snapshot.health)
+    }
+
+    /// Everything known about the host.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Processes of which more stacks are wanted.
+    pub fn suspects(&self) -> &[u32] {
+        &self.suspects
+    }
+
+    /// Indices of sites that the kernel side can free; once a tick.
+    pub fn ended_sites(&mut self) -> Vec<u32> {
+        self.host.ended_sites()
+    }
+
+    fn apply(&mut self, moment: Moment, batch: &RawBatch, world: &mut World<'_>) {
+        let (decoded, error) = decode(batch);
         if let Some(error) = error {
             warn!("{:?} from the kernel: {error}", batch.source);
             self.undecodable += 1;
         }
-        self.host.apply(moment, reading, &mut self.call_sites);
+        self.host.apply(moment, decoded, world.stacks);
     }
 
-    /// Judges every process.
-    fn detect(&mut self, moment: Moment) {
-        let counts = self.host.sites_by_process();
-        let dropped = self.host.kernel_totals().counter(Counter::FeedDropped);
-        let blind = dropped > std::mem::replace(&mut self.dropped, dropped);
-        let observed = self.host.processes().map(|process| {
-            let counts = counts.get(&process.id).map_or(&[][..], Vec::as_slice);
-            let amounts = process.amounts();
-            Observed {
-                subject: SubjectKey::Process(process.id),
-                program: self.attribution.of(&process.id).exe,
-                age_ns: moment.boottime_ns.saturating_sub(process.id.start_time_ns),
-                levels: Levels {
-                    memory: amounts.memory,
-                    fds: amounts.fds,
-                    threads: amounts.threads,
-                    maps: u64::from(process.row.map_count),
-                },
-                load: counts.iter().map(|site| site.counts.born).sum(),
-                limits: &[],
-                sites: Some(process),
-                counts,
-                blind,
-            }
-        });
-        self.detection.update(moment, observed);
-    }
-
-    /// What costs something and is read only of processes that somebody looks at or that grow.
-    fn look_closely(&mut self, moment: Moment, interest: &Interest) {
-        self.facts.begin_tick();
-        self.kernel
-            .suspect(self.suspects.iter().chain(&interest.fd_kinds_of).copied());
+    /// What costs something and is read only of processes that somebody looks at.
+    fn look_closely(&mut self, moment: Moment, interest: &Interest, world: &mut World<'_>) {
         for &pid in &interest.fd_kinds_of {
             let Some(process) = self.host.process(pid) else {
                 continue;
             };
             let due = process.waiting.is_none() || self.ticks.is_multiple_of(TICKS_PER_THREAD_READ);
             let pages: Vec<u64> = process.first_touch.pages().collect();
-            let gone = self.facts.not_resident(pid, &pages);
-            self.host.not_resident(pid, &gone);
-            if due && let Some(batch) = self.kernel.threads(pid) {
-                self.apply(moment, &batch);
+            let gone = world.facts.not_resident(pid, &pages);
+            self.host.not_resident(pid, &gone, moment.monotonic_ns);
+            if due && let Some(batch) = world.probes.threads(pid) {
+                self.apply(moment, &batch, world);
             }
         }
     }
 
-    fn health(&mut self, tick_started: Instant) -> Health {
-        let observed = self.kernel.observe_self();
+    fn detect(&mut self, moment: Moment) {
+        let dropped = self.host.kernel_totals().counter(Counter::FeedDropped);
+        let blind = dropped > std::mem::replace(&mut self.dropped, dropped);
+        let subjects = Subjects::new(&self.host, &self.attribution, &self.limits, moment, blind);
+        self.detection.update(moment, subjects.observed());
+    }
+
+    fn assemble(
+        &self,
+        moment: Moment,
+        interest: &Interest,
+        world: &mut World<'_>,
+        health: Health,
+    ) -> Snapshot {
+        let parts = Parts {
+            moment,
+            host_name: &self.setup.host_name,
+            host: &self.host,
+            detection: &self.detection,
+            attribution: &self.attribution,
+            interest,
+            fault_period_bytes: self.setup.fault_period_bytes,
+            limits: &self.limits,
+            host_limits: &self.host_limits,
+            before: &self.findings,
+        };
+        assemble::snapshot(&parts, world.facts, world.stacks, health)
+    }
+
+    fn health(&self, world: &mut World<'_>) -> Health {
+        let probes = world.probes.health();
         Health {
-            probes: self.kernel.probes().to_vec(),
             feed: FeedHealth {
                 undecodable: self.undecodable,
                 ..FeedHealth::default()
             },
             agent: AgentHealth {
-                cpu_seconds: own_use::cpu_seconds(),
-                rss_bytes: own_use::rss_bytes(),
-                kernel_map_bytes: observed.maps.iter().map(|map| map.bytes).sum(),
-                tick_seconds: tick_started.elapsed().as_secs_f64(),
-                ticks: self.ticks + 1,
+                kernel_map_bytes: probes.maps.iter().map(|map| map.bytes).sum(),
+                ticks: self.ticks,
+                ..world.own_use.own_use()
             },
-            call_sites: self.call_sites.health(),
-            maps: observed.maps,
+            call_sites: world.stacks.health(),
+            probes: probes.probes,
+            maps: probes.maps,
             levels: LevelsHealth {
-                rss_error_bound_bytes: observed.rss_error_bound_bytes,
+                rss_error_bound_bytes: probes.rss_error_bound_bytes,
                 ..LevelsHealth::default()
             },
             ..Health::default()
         }
-    }
-
-    /// Ticks at every `interval` and publishes each snapshot, until everybody has stopped watching or the future is dropped.
-    ///
-    /// # Errors
-    /// When the levels could not be read, or the feed cannot be waited for.
-    pub async fn run(
-        mut self,
-        interval: Duration,
-        interest: impl Fn() -> Interest,
-        snapshots: watch::Sender<Option<Arc<Snapshot>>>,
-    ) -> Result<(), KernelError> {
-        let [records, stacks] = self.kernel.feed_fds()?.map(|fd| {
-            // SAFETY: `AsyncFd` owns this descriptor, which nothing else knows, and always answers with the same number.
-            unsafe { AsyncFd::register_with_interest(fd, Readiness::READABLE) }
-                .map_err(|error| feed_error(error.into()))
-        });
-        let (records, stacks) = (records?, stacks?);
-        let mut ticks = tokio::time::interval(interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !snapshots.is_closed() {
-            tokio::select! {
-                _ = ticks.tick() => {
-                    let snapshot = self.tick(&interest())?;
-                    snapshots.send_replace(Some(Arc::new(snapshot)));
-                }
-                ready = records.readable() => self.feed_is_filling(ready)?,
-                ready = stacks.readable() => self.feed_is_filling(ready)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The kernel side asks to be read before the next tick.
-    fn feed_is_filling(
-        &mut self,
-        ready: io::Result<tokio::io::unix::AsyncFdReadyGuard<'_, OwnedFd>>,
-    ) -> Result<(), KernelError> {
-        let mut ready = ready.map_err(feed_error)?;
-        self.kernel.drain_feeds();
-        ready.clear_ready();
-        Ok(())
     }
 }
 
@@ -275,15 +246,8 @@ const RISING_BYTES: f64 = 16_384.0;
 fn is_suspect(process: &ProcessRow) -> bool {
     let growth = &process.growth;
     let rises = |slope: Option<f64>, bar: f64| slope.is_some_and(|slope| slope > bar);
-    process.state == State::Growing
+    process.state.grows()
         || rises(growth.fds_per_second, RISING_COUNT)
         || rises(growth.threads_per_second, RISING_COUNT)
         || rises(growth.memory_bytes_per_second, RISING_BYTES)
-}
-
-fn feed_error(source: io::Error) -> KernelError {
-    KernelError::Io {
-        what: "epoll on the ring buffer",
-        source,
-    }
 }

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     model::{interest::Interest, snapshot::Snapshot},
-    run::Snapshots,
+    sampler::Snapshots,
 };
 
 /// Where an agent listens when it is not told otherwise.

@@ -170,6 +170,11 @@ pub fn library(source: &str, output: &Path) -> Result<bool> {
 
 /// Builds a Go program of `tests/programs`, stripped, and says whether there is a compiler.
 pub fn go(source: &str, output: &Path) -> Result<bool> {
+    go_files(&[source], output)
+}
+
+/// The same of several files.
+pub fn go_files(sources: &[&str], output: &Path) -> Result<bool> {
     let Some(go) = package::find("go", "golang-go")? else {
         return Ok(false);
     };
@@ -177,7 +182,7 @@ pub fn go(source: &str, output: &Path) -> Result<bool> {
     command
         .args(["build", "-ldflags", "-s -w", "-o"])
         .arg(output)
-        .arg(path(source))
+        .args(sources.iter().map(|source| path(source)))
         .env("CGO_ENABLED", "0")
         .env("GOCACHE", binary::target_directory()?.join("go-cache"))
         .env("GOFLAGS", "-mod=mod")
@@ -185,7 +190,8 @@ pub fn go(source: &str, output: &Path) -> Result<bool> {
     run(command)
 }
 
-fn rust(source: &str, output: &Path) -> Result<bool> {
+/// Builds a Rust program of `tests/programs`, optimised, and says whether there is a compiler.
+pub fn rust(source: &str, output: &Path) -> Result<bool> {
     let rustc = match env::var_os("RUSTC") {
         Some(rustc) => PathBuf::from(rustc),
         None => match package::find("rustc", "rustc")? {

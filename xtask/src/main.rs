@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod debian;
+mod eval_live;
 mod lint;
 mod root;
 mod run;
@@ -30,6 +31,14 @@ enum Verb {
     Lint,
     Vm(vm::Args),
     Bench(bench::Args),
+    /// Hold verdicts against what is so
+    #[command(subcommand)]
+    Eval(Eval),
+}
+
+#[derive(clap::Subcommand)]
+enum Eval {
+    Live(eval_live::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +65,6 @@ fn execute(verb: Verb) -> Result<()> {
         Verb::Lint => lint::lint(&sh),
         Verb::Vm(args) => vm::vm(&sh, &args),
         Verb::Bench(args) => bench::bench(&sh, &args),
+        Verb::Eval(Eval::Live(args)) => eval_live::eval_live(&sh, &args),
     }
 }

@@ -5,7 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::sites::Held;
+use leakwatch_common::kind::Kind;
+
+use super::{
+    cohorts::Cohorts,
+    lifetimes::Lifetimes,
+    sites::{Held, Survivor},
+};
 use crate::model::stack::StackId;
 
 /// Pages kept per process. When there are more, every other one is let go and the rest count twice.
@@ -22,9 +28,21 @@ struct Touch {
 #[derive(Clone, Debug, Default)]
 pub struct FirstTouch {
     pages: BTreeMap<u64, Touch>,
-    /// Samples and the faults that they stand for, by stack.
-    samples: HashMap<StackId, (u64, u64)>,
+    samples: HashMap<StackId, Touched>,
     thinning: u32,
+}
+
+/// What one stack touched first.
+#[derive(Clone, Debug, Default)]
+pub struct Touched {
+    /// Samples.
+    pub samples: u64,
+    /// Periods that they stand for.
+    pub faults: u64,
+    /// Lifetimes of the sampled pages that were given back.
+    pub lifetimes: Lifetimes,
+    /// When they were touched.
+    pub cohorts: Cohorts,
 }
 
 impl FirstTouch {
@@ -37,21 +55,22 @@ impl FirstTouch {
         } else {
             StackId::NONE
         };
-        let (samples, faults) = self.samples.entry(stack).or_default();
-        *samples += 1;
-        *faults += weight;
+        let touched = self.samples.entry(stack).or_default();
+        touched.samples += 1;
+        touched.faults += weight;
+        touched.cohorts.add(now_ns, weight);
         if !keeps(page, self.thinning) {
             return;
         }
-        // Touched again: it was given back in between.
-        self.pages.insert(
-            page,
-            Touch {
-                stack,
-                weight,
-                since_ns: now_ns,
-            },
-        );
+        let touch = Touch {
+            stack,
+            weight,
+            since_ns: now_ns,
+        };
+        if let Some(before) = self.pages.insert(page, touch) {
+            // It was given back in between.
+            self.died(before, now_ns);
+        }
         while self.pages.len() > MAX_PAGES {
             self.thin();
         }
@@ -65,21 +84,27 @@ impl FirstTouch {
     }
 
     /// `len` bytes at `address` were given back.
-    pub fn given_back(&mut self, address: u64, len: u64) {
+    pub fn given_back(&mut self, address: u64, len: u64, now_ns: u64) {
         let end = address.saturating_add(len);
         if address >= end {
             return;
         }
         let gone: Vec<u64> = self.pages.range(address..end).map(|(&page, _)| page).collect();
-        for page in gone {
-            self.pages.remove(&page);
-        }
+        self.not_resident(&gone, now_ns);
     }
 
     /// These pages are not resident any more.
-    pub fn not_resident(&mut self, pages: &[u64]) {
+    pub fn not_resident(&mut self, pages: &[u64], now_ns: u64) {
         for page in pages {
-            self.pages.remove(page);
+            if let Some(touch) = self.pages.remove(page) {
+                self.died(touch, now_ns);
+            }
+        }
+    }
+
+    fn died(&mut self, touch: Touch, now_ns: u64) {
+        if let Some(touched) = self.samples.get_mut(&touch.stack) {
+            touched.lifetimes.add(now_ns.saturating_sub(touch.since_ns));
         }
     }
 
@@ -90,9 +115,24 @@ impl FirstTouch {
 
     /// Samples and the periods that they stand for, by stack.
     pub fn samples(&self) -> impl Iterator<Item = (StackId, u64, u64)> {
-        self.samples
-            .iter()
-            .map(|(&stack, &(samples, faults))| (stack, samples, faults))
+        self.stacks()
+            .map(|(stack, touched)| (stack, touched.samples, touched.faults))
+    }
+
+    /// What each stack touched first, in no order.
+    pub fn stacks(&self) -> impl Iterator<Item = (StackId, &Touched)> {
+        self.samples.iter().map(|(&stack, touched)| (stack, touched))
+    }
+
+    /// Sampled pages that are resident; weights are periods.
+    pub fn survivors(&self) -> impl Iterator<Item = Survivor> {
+        self.pages.iter().map(|(&page, touch)| Survivor {
+            kind: Kind::FirstTouch,
+            stack: touch.stack,
+            since_ns: touch.since_ns,
+            item: page,
+            weight: touch.weight << self.thinning,
+        })
     }
 
     /// Periods of memory still resident, by stack.
@@ -130,12 +170,13 @@ mod tests {
         for page in 0..100 {
             touch.touched(MAP + page * PAGE + 8, StackId(1), 1, page);
         }
-        touch.given_back(MAP, 50 * PAGE);
-        touch.not_resident(&[MAP + 60 * PAGE]);
+        touch.given_back(MAP, 50 * PAGE, 1_000);
+        touch.not_resident(&[MAP + 60 * PAGE], 1_000);
         let held = touch.held().remove(&StackId(1)).unwrap();
         assert_eq!((held.live, held.oldest_ns), (49, Some(50)));
         assert_eq!(touch.samples().next(), Some((StackId(1), 100, 100)));
-        touch.given_back(0, u64::MAX);
+        assert_eq!(touch.stacks().next().unwrap().1.lifetimes.count(), 51);
+        touch.given_back(0, u64::MAX, 1_000);
         assert!(touch.held().is_empty());
     }
 

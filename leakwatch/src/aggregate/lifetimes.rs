@@ -9,7 +9,8 @@ pub struct Lifetimes {
     count: u64,
 }
 
-const BUCKETS: usize = 38;
+/// Powers of two that lifetimes are told apart by.
+pub const BUCKETS: usize = 38;
 
 impl Default for Lifetimes {
     fn default() -> Self {
@@ -29,6 +30,26 @@ impl Lifetimes {
         let micros = (lifetime_ns / 1_000).max(1);
         let bucket = (micros.ilog2() as usize).min(BUCKETS - 1);
         self.buckets[bucket] = self.buckets[bucket].saturating_add(1);
+    }
+
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How many lived for `2^power` microseconds and more.
+    pub fn at_least(&self, power: usize) -> u64 {
+        let from = power.min(BUCKETS - 1);
+        self.buckets[from..].iter().map(|&count| u64::from(count)).sum()
+    }
+
+    /// Adds those of another histogram.
+    pub fn merge(&mut self, other: &Self) {
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+        self.count += other.count;
+        for (bucket, added) in self.buckets.iter_mut().zip(other.buckets) {
+            *bucket = bucket.saturating_add(added);
+        }
     }
 
     /// Their mean, nanoseconds; `None` without samples.
@@ -61,6 +82,7 @@ mod tests {
         }
         let median = lifetimes.quantile_ns(0.5).unwrap();
         assert!((50_000_000..=131_072_000).contains(&median), "{median}");
+        assert_eq!(lifetimes.at_least(16), 35, "from 66 ms");
         lifetimes.add(u64::MAX);
         assert!(lifetimes.quantile_ns(1.0).unwrap() > 100_000_000_000_000);
     }

@@ -3,7 +3,9 @@
 //! A kernel map cannot hold this: `munmap` may cut a hole into a mapping, or cover many, and a hash has no neighbours.
 //! See docs/design/0002-mappings-in-user-space.md.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+
+use leakwatch_common::stack::NO_SAMPLE;
 
 /// Ranges kept in all processes together; 48 bytes each. Processes that start mapping beyond that are not followed.
 pub const MAX_RANGES: usize = 200_000;
@@ -20,6 +22,10 @@ struct Range {
 #[derive(Clone, Debug, Default)]
 pub struct Mappings {
     ranges: BTreeMap<u64, Range>,
+    /// Ranges of each sample.
+    pieces: HashMap<u32, u32>,
+    /// Samples of which no range is left since somebody asked.
+    gone: Vec<u32>,
 }
 
 impl Mappings {
@@ -36,13 +42,21 @@ impl Mappings {
     /// Forgets everything: what happens to it from now on is not known any more.
     pub fn forget(&mut self) {
         self.ranges.clear();
+        self.pieces.clear();
+        self.gone.clear();
     }
 
-    /// The sampled call `sample`, or [`leakwatch_common::stack::NO_SAMPLE`], mapped `len` bytes at `addr`, over whatever was there.
+    /// The sampled call `sample`, or [`NO_SAMPLE`], mapped `len` bytes at `addr`, over whatever was there.
     pub fn map(&mut self, addr: u64, len: u64, sample: u32) {
         self.unmap(addr, len);
-        if len > 0 && self.ranges.len() < MAX_RANGES_PER_PROCESS {
-            self.ranges.insert(addr, Range { len, sample });
+        if len == 0 {
+            return;
+        }
+        if self.ranges.len() < MAX_RANGES_PER_PROCESS {
+            self.insert(addr, Range { len, sample });
+        } else {
+            // It is not followed, so nobody would say when it ends.
+            self.gone.push(sample);
         }
     }
 
@@ -63,7 +77,7 @@ impl Mappings {
         for (addr, range) in moved {
             let at = addr - old.0;
             if at < new.1 {
-                self.ranges.insert(
+                self.insert(
                     new.0 + at,
                     Range {
                         len: range.len.min(new.1 - at),
@@ -94,6 +108,33 @@ impl Mappings {
         samples
     }
 
+    /// Samples of which nothing is left since the last call.
+    pub fn take_gone(&mut self) -> Vec<u32> {
+        let mut gone = std::mem::take(&mut self.gone);
+        // What moved was away for a moment.
+        gone.retain(|sample| !self.pieces.contains_key(sample));
+        gone
+    }
+
+    fn insert(&mut self, addr: u64, range: Range) {
+        if range.sample != NO_SAMPLE {
+            *self.pieces.entry(range.sample).or_default() += 1;
+        }
+        self.ranges.insert(addr, range);
+    }
+
+    fn remove(&mut self, addr: u64) {
+        if let Some(range) = self.ranges.remove(&addr)
+            && let Entry::Occupied(mut pieces) = self.pieces.entry(range.sample)
+        {
+            *pieces.get_mut() -= 1;
+            if *pieces.get() == 0 {
+                pieces.remove();
+                self.gone.push(range.sample);
+            }
+        }
+    }
+
     /// Cuts `len` bytes at `addr` out and returns the pieces.
     fn take(&mut self, addr: u64, len: u64) -> Vec<(u64, Range)> {
         let end = addr.saturating_add(len);
@@ -117,9 +158,9 @@ impl Mappings {
             if stop <= addr {
                 continue;
             }
-            self.ranges.remove(&start);
+            self.remove(start);
             if start < addr {
-                self.ranges.insert(
+                self.insert(
                     start,
                     Range {
                         len: addr - start,
@@ -128,7 +169,7 @@ impl Mappings {
                 );
             }
             if stop > end {
-                self.ranges.insert(
+                self.insert(
                     end,
                     Range {
                         len: stop - end,

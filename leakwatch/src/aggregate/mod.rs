@@ -3,6 +3,7 @@
 //! Levels are the truth; sites and records add causes. Memory is bounded: per process by the windows and limits of the
 //! submodules, in all by the number of processes and [`mappings::MAX_RANGES`].
 
+pub mod cohorts;
 pub mod first_touch;
 pub mod lifetimes;
 pub mod mappings;
@@ -92,7 +93,7 @@ impl Host {
             Reading::Totals(totals) => self.totals(totals),
             Reading::Records(records) => {
                 for record in records {
-                    self.record(record);
+                    self.record(moment.monotonic_ns, record);
                 }
             }
         }
@@ -132,9 +133,9 @@ impl Host {
     }
 
     /// These pages of a process are not resident any more.
-    pub fn not_resident(&mut self, pid: u32, pages: &[u64]) {
+    pub fn not_resident(&mut self, pid: u32, pages: &[u64], now_ns: u64) {
         if let Some(process) = self.processes.get_mut(&pid) {
-            process.first_touch.not_resident(pages);
+            process.first_touch.not_resident(pages, now_ns);
         }
     }
 
@@ -228,6 +229,7 @@ impl Host {
             {
                 process.changes = counted;
                 process.mappings.forget();
+                process.sites.forget_mappings();
             }
         }
         for SiteReading { counts, .. } in &self.sites {
@@ -326,7 +328,8 @@ impl Host {
         self.totals = totals;
     }
 
-    fn record(&mut self, record: Record) {
+    /// Records have times of a clock with an epoch of its own, so what is not measured between two of them is by `now_ns`.
+    fn record(&mut self, now_ns: u64, record: Record) {
         match record {
             Record::ProcessForked(_) => self.lifecycle.forked += 1,
             Record::ProcessExeced(_) => self.lifecycle.execed += 1,
@@ -340,19 +343,19 @@ impl Host {
                 self.died(closed.header.tgid, closed.sample, lifetime_ns);
             }
             Record::Mapped(change) => {
-                self.given_back(change.header.tgid, change.addr, change.len);
+                self.given_back(now_ns, change.header.tgid, change.addr, change.len);
                 self.took(change.header.tgid, change.sample, change.len);
-                self.mappings(change.header.tgid, |mappings| {
+                self.mappings(now_ns, change.header.tgid, |mappings| {
                     mappings.map(change.addr, change.len, change.sample);
                 });
             }
             Record::Unmapped(change) => {
-                self.given_back(change.header.tgid, change.addr, change.len);
-                self.mappings(change.header.tgid, |mappings| {
+                self.given_back(now_ns, change.header.tgid, change.addr, change.len);
+                self.mappings(now_ns, change.header.tgid, |mappings| {
                     mappings.unmap(change.addr, change.len);
                 });
             }
-            Record::Remapped(change) => self.mappings(change.header.tgid, |mappings| {
+            Record::Remapped(change) => self.mappings(now_ns, change.header.tgid, |mappings| {
                 mappings.remap(
                     (change.old_addr, change.old_len),
                     (change.new_addr, change.new_len),
@@ -360,15 +363,15 @@ impl Host {
                 );
             }),
             Record::Discarded(change) => {
-                self.given_back(change.header.tgid, change.addr, change.len);
-                self.mappings(change.header.tgid, |_| {});
+                self.given_back(now_ns, change.header.tgid, change.addr, change.len);
+                self.mappings(now_ns, change.header.tgid, |_| {});
             }
             Record::BrkSet(change) => {
                 if let Some(process) = self.processes.get_mut(&change.header.tgid) {
                     let before = std::mem::replace(&mut process.brk, change.addr);
                     process
                         .first_touch
-                        .given_back(change.addr, before.saturating_sub(change.addr));
+                        .given_back(change.addr, before.saturating_sub(change.addr), now_ns);
                     process
                         .sites
                         .took(change.sample, change.addr.saturating_sub(before));
@@ -390,22 +393,26 @@ impl Host {
         }
     }
 
-    fn given_back(&mut self, tgid: u32, addr: u64, len: u64) {
+    fn given_back(&mut self, now_ns: u64, tgid: u32, addr: u64, len: u64) {
         if let Some(process) = self.processes.get_mut(&tgid) {
-            process.first_touch.given_back(addr, len);
+            process.first_touch.given_back(addr, len, now_ns);
         }
     }
 
-    fn mappings(&mut self, tgid: u32, change: impl FnOnce(&mut Mappings)) {
+    fn mappings(&mut self, now_ns: u64, tgid: u32, change: impl FnOnce(&mut Mappings)) {
         let Some(process) = self.processes.get_mut(&tgid) else {
             return;
         };
         process.changes += 1;
         let before = process.mappings.len();
         if before == 0 && self.ranges >= mappings::MAX_RANGES {
+            process.sites.forget_mappings();
             return;
         }
         change(&mut process.mappings);
+        for sample in process.mappings.take_gone() {
+            process.sites.unmapped(sample, now_ns);
+        }
         self.ranges = self.ranges + process.mappings.len() - before;
     }
 }

@@ -11,7 +11,7 @@ use super::{
     FdKinds,
     first_touch::FirstTouch,
     mappings::Mappings,
-    sites::{Held, MAX_LIVE, Sites},
+    sites::{Held, Sites, Survivor},
     waiting::Waiting,
     window::{Amounts, Window},
 };
@@ -80,10 +80,6 @@ impl Process {
             self.sites = Sites::default();
             self.waiting = None;
         }
-        if self.sites.live_samples() > MAX_LIVE / 2 {
-            let mapped = self.mappings.by_sample();
-            self.sites.retain_mappings(&|sample| mapped.contains_key(&sample));
-        }
         self.brk = row.brk;
         self.row = row;
         self.fd_kinds = None;
@@ -97,6 +93,17 @@ impl Process {
         let mapped = self.mappings.by_sample();
         self.sites
             .held(&|sample| mapped.get(&sample).map(|&(_, bytes)| bytes))
+    }
+
+    /// Sampled things that it holds, touched pages among them; by kind, stack and age, the oldest first.
+    pub fn survivors(&self) -> Vec<Survivor> {
+        let mut survivors: Vec<Survivor> = self
+            .sites
+            .survivors()
+            .chain(self.first_touch.survivors())
+            .collect();
+        survivors.sort_unstable();
+        survivors
     }
 
     /// Its levels, as far as their past is kept.

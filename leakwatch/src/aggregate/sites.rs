@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use leakwatch_common::kind::Kind;
 
-use super::lifetimes::Lifetimes;
+use super::{cohorts::Cohorts, lifetimes::Lifetimes};
 use crate::model::stack::StackId;
 
 /// Stacks kept per process; births at further ones are known by kind only.
@@ -29,6 +29,23 @@ pub struct Site {
     pub bytes: u64,
     /// Lifetimes of the sampled ones that were given back.
     pub lifetimes: Lifetimes,
+    /// When the samples were born.
+    pub cohorts: Cohorts,
+}
+
+/// A sampled thing that is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Survivor {
+    /// What it is.
+    pub kind: Kind,
+    /// Who took it.
+    pub stack: StackId,
+    /// When, nanoseconds of `CLOCK_MONOTONIC`.
+    pub since_ns: u64,
+    /// Descriptor number, thread id or address.
+    pub item: u64,
+    /// How many that are alive it stands for.
+    pub weight: u64,
 }
 
 /// What of a site is still held.
@@ -98,6 +115,7 @@ impl Sites {
         let site = self.by_stack.entry((birth.kind, stack)).or_default();
         site.samples += 1;
         site.born += birth.weight;
+        site.cohorts.add(birth.now_ns, birth.weight);
         if let Some(lifetime_ns) = self.early_deaths.remove(&birth.sample) {
             site.lifetimes.add(lifetime_ns);
             return;
@@ -156,10 +174,26 @@ impl Sites {
         }
     }
 
-    /// Forgets samples of mappings that are gone: their deaths are not reported by sample.
-    pub fn retain_mappings(&mut self, is_mapped: &dyn Fn(u32) -> bool) {
-        self.live
-            .retain(|&sample, live| live.kind != Kind::Mapping || is_mapped(sample));
+    /// The last of what the sample mapped was unmapped at `now_ns`.
+    pub fn unmapped(&mut self, sample: u32, now_ns: u64) {
+        let since_ns = self.live.get(&sample).map_or(now_ns, |live| live.since_ns);
+        self.died(sample, now_ns.saturating_sub(since_ns));
+    }
+
+    /// It is not known any more which mappings are alive.
+    pub fn forget_mappings(&mut self) {
+        self.live.retain(|_, live| live.kind != Kind::Mapping);
+    }
+
+    /// Sampled things that are alive, in no order.
+    pub fn survivors(&self) -> impl Iterator<Item = Survivor> {
+        self.live.values().map(|live| Survivor {
+            kind: live.kind,
+            stack: live.stack,
+            since_ns: live.since_ns,
+            item: live.item,
+            weight: live.weight << self.thinning,
+        })
     }
 
     /// Deaths were lost: what lives is not known any more.
@@ -184,14 +218,14 @@ impl Sites {
         let mut held: HashMap<(Kind, StackId), Held> = HashMap::new();
         let left = |(&sample, live): (&u32, &Live)| {
             if live.kind == Kind::Mapping {
-                mapped(sample).map(|bytes| (*live, bytes))
+                mapped(sample).map(|bytes| (sample, *live, bytes))
             } else {
-                Some((*live, 0))
+                Some((sample, *live, 0))
             }
         };
-        let mut oldest_first: Vec<(Live, u64)> = self.live.iter().filter_map(left).collect();
-        oldest_first.sort_by_key(|(live, _)| (live.since_ns, live.item));
-        for (live, bytes) in oldest_first {
+        let mut oldest_first: Vec<(u32, Live, u64)> = self.live.iter().filter_map(left).collect();
+        oldest_first.sort_by_key(|(sample, live, _)| (live.since_ns, live.item, *sample));
+        for (_, live, bytes) in oldest_first {
             let site = held.entry((live.kind, live.stack)).or_default();
             site.live += live.weight << self.thinning;
             site.bytes += (bytes * live.weight) << self.thinning;

@@ -1,5 +1,6 @@
 //! Puts one tick together: host state, verdicts and facts into the immutable [`Snapshot`].
 
+mod findings;
 mod sites;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,11 +17,12 @@ use crate::{
     attribute::{Attribution, Facts},
     detect::{Detection, SubjectKey},
     model::{
-        finding::Verdict,
+        finding::{Finding, Resource, Verdict},
         health::{FeedHealth, Health, LifecycleHealth},
+        identity::ProcessId,
         interest::Interest,
         sanitize,
-        snapshot::{FrameRow, Growth, ProcessRow, SCHEMA_VERSION, Snapshot, State, Unattributed},
+        snapshot::{FrameRow, Growth, LimitUse, ProcessRow, SCHEMA_VERSION, Snapshot, State, Unattributed},
         stack::StackId,
     },
     raw::{Moment, SiteReading},
@@ -48,6 +50,12 @@ pub struct Parts<'a> {
     pub interest: &'a Interest,
     /// Memory that one page fault sample stands for, bytes.
     pub fault_period_bytes: u64,
+    /// Limits in force, as far as they were read.
+    pub limits: &'a HashMap<ProcessId, Vec<LimitUse>>,
+    /// Limits of the whole host.
+    pub host_limits: &'a [LimitUse],
+    /// Findings of the tick before: all that is left of who has ended.
+    pub before: &'a [Finding],
 }
 
 /// The snapshot of one tick. `health` holds what the kernel side and the agent know about themselves; what follows from the
@@ -57,12 +65,15 @@ pub fn snapshot(parts: &Parts<'_>, facts: &mut dyn Facts, names: &mut dyn Names,
     for site in parts.host.sites() {
         sites.entry(site.counts.key.tgid).or_default().push(site);
     }
-    let processes = parts.host.processes().map(|process| {
-        let sites = sites.get(&process.id.pid).map_or(&[][..], Vec::as_slice);
-        row(parts, facts, names, process, sites)
-    });
+    let of = |pid: u32| sites.get(&pid).map_or(&[][..], Vec::as_slice);
+    let processes = parts.host.processes();
+    let processes: Vec<ProcessRow> = processes
+        .map(|process| row(parts, facts, names, process, of(process.id.pid)))
+        .collect();
     Snapshot {
-        processes: processes.collect(),
+        findings: findings::findings(parts, facts, names, &processes, &of),
+        host_limits: parts.host_limits.to_vec(),
+        processes,
         schema_version: SCHEMA_VERSION,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         host: parts.host_name.to_owned(),
@@ -82,11 +93,7 @@ fn row(
     let levels = &process.row;
     let known = parts.attribution.of(&process.id);
     let wanted = parts.interest.wants_fd_kinds(process.id.pid);
-    let of_image = |site: &&&SiteReading| {
-        let key = site.counts.key;
-        key.start_boottime_ns == process.id.start_time_ns && key.exec_id == levels.exec_id
-    };
-    let sites: Vec<&SiteReading> = sites.iter().filter(of_image).copied().collect();
+    let sites = of_image(process, sites);
     ProcessRow {
         id: process.id,
         parent_pid: levels.parent_tgid,
@@ -122,15 +129,42 @@ fn row(
         } else {
             Vec::new()
         },
+        limits: tightest(parts.limits.get(&process.id).map_or(&[], Vec::as_slice), wanted),
     }
 }
 
 fn state(verdict: Option<Verdict>) -> State {
     match verdict {
         None => State::Observing,
-        Some(Verdict::Healthy | Verdict::Ended | Verdict::Recovered) => State::Healthy,
-        Some(Verdict::Growing | Verdict::Suspected | Verdict::Leaking) => State::Growing,
+        Some(Verdict::Healthy | Verdict::Ended) => State::Healthy,
+        Some(Verdict::Recovered) => State::Recovered,
+        Some(Verdict::Growing) => State::Growing,
+        Some(Verdict::Suspected) => State::Suspected,
+        Some(Verdict::Leaking) => State::Leaking,
     }
+}
+
+/// The sites of the program image that a process runs now.
+fn of_image<'a>(process: &Process, sites: &[&'a SiteReading]) -> Vec<&'a SiteReading> {
+    let of_image = |site: &&&SiteReading| {
+        let key = site.counts.key;
+        key.start_boottime_ns == process.id.start_time_ns && key.exec_id == process.row.exec_id
+    };
+    sites.iter().filter(of_image).copied().collect()
+}
+
+/// The tightest limit of each resource that is at least half used, or that somebody asks for.
+fn tightest(limits: &[LimitUse], all: bool) -> Vec<LimitUse> {
+    let used = |limit: &&LimitUse| limit.limit.in_use as f64 / limit.limit.value.max(1) as f64;
+    let tightest = |resource| {
+        let of = limits.iter().filter(|limit| limit.resource == resource);
+        of.max_by(|a, b| used(a).total_cmp(&used(b)))
+    };
+    let tightest = Resource::ALL.into_iter().filter_map(tightest);
+    tightest
+        .filter(|limit| all || used(limit) >= 0.5)
+        .cloned()
+        .collect()
 }
 
 fn name(comm: &[u8]) -> String {

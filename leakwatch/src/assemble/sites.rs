@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use leakwatch_common::kind::Kind;
 
-use super::{Names, Parts, live};
+use super::{Names, Parts, findings::rank, live};
 use crate::{
     aggregate::{
         Process,
@@ -42,6 +42,34 @@ pub(super) fn rows(
     process: &Process,
     counts: &[&SiteReading],
 ) -> Vec<SiteRow> {
+    let mut found = found(parts, process, counts);
+    let few = parts.interest.names(process.id.pid);
+    found.truncate(if few { SITES_PER_ROW } else { SITES_PER_ROW_OF_MANY });
+    let row = |(kind, part): &(&'static str, Part)| row(parts, facts, names, process, kind, part);
+    found.iter().map(row).collect()
+}
+
+/// The sites of one process whose kind is wanted: the suspects in their order, and then those that hold most.
+pub(super) fn blamed(
+    parts: &Parts<'_>,
+    facts: &mut dyn Facts,
+    names: &mut dyn Names,
+    process: &Process,
+    counts: &[&SiteReading],
+    suspects: &[(Kind, StackId)],
+    wanted: &dyn Fn(Kind) -> bool,
+) -> Vec<SiteRow> {
+    let is_wanted = |name: &str| Kind::ALL.iter().any(|kind| kind.name() == name && wanted(*kind));
+    let mut found = found(parts, process, counts);
+    found.retain(|(kind, part)| is_wanted(kind) && part.holds());
+    found.sort_by_key(|(kind, part)| rank(suspects, kind, part.stack));
+    found.truncate(SITES_PER_ROW_OF_MANY);
+    let row = |(kind, part): &(&'static str, Part)| row(parts, facts, names, process, kind, part);
+    found.iter().map(row).collect()
+}
+
+/// Every site of one process, those that hold most first.
+fn found(parts: &Parts<'_>, process: &Process, counts: &[&SiteReading]) -> Vec<(&'static str, Part)> {
     let held = process.held();
     let mut found: Vec<(&'static str, Part)> = Vec::new();
     for site in counts {
@@ -55,11 +83,12 @@ pub(super) fn rows(
     let touched = touched(process, parts.fault_period_bytes);
     found.extend(touched.into_iter().map(|part| (Kind::FirstTouch.name(), part)));
     found.extend(waiting(process).map(|part| (WAITING, part)));
-    found.sort_by_key(|(_, part)| Reverse((part.stack.is_some(), part.live, part.live_bytes, part.born)));
-    let few = parts.interest.names(process.id.pid);
-    found.truncate(if few { SITES_PER_ROW } else { SITES_PER_ROW_OF_MANY });
-    let row = |(kind, part): &(&'static str, Part)| row(parts, facts, names, process, kind, part);
-    found.iter().map(row).collect()
+    // Down to the number of the stack: what was recorded is replayed in the same order.
+    found.sort_by_key(|(kind, part)| {
+        let most = (part.stack.is_some(), part.live, part.live_bytes, part.born);
+        (Reverse(most), *kind, part.stack)
+    });
+    found
 }
 
 /// The kind of a row that says where threads wait.
@@ -83,12 +112,11 @@ fn by_stack(process: &Process, kind: Kind, held: &HashMap<(Kind, StackId), Held>
             items: held.items.clone(),
         }
     };
-    process
-        .sites
-        .iter()
-        .filter(|(of, ..)| *of == kind)
-        .map(part)
-        .collect()
+    let of_kind = process.sites.iter().filter(|(of, ..)| *of == kind);
+    let mut parts: Vec<Part> = of_kind.map(part).collect();
+    // Among equals the last one gets what rounding leaves over.
+    parts.sort_by_key(|part| part.stack);
+    parts
 }
 
 /// Whether it is known what of a kind is alive.
@@ -180,6 +208,11 @@ fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
 }
 
 impl Part {
+    /// Whether anything that was taken here is still held, as far as that is known.
+    fn holds(&self) -> bool {
+        self.live != Some(0) && self.live_bytes != Some(0)
+    }
+
     /// What was given back; everything, where it is not known what lives.
     fn died(&self) -> u64 {
         self.born.saturating_sub(self.live.unwrap_or(0))

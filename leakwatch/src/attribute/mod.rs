@@ -14,13 +14,16 @@ pub mod users;
 
 use std::{collections::HashMap, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{aggregate::Process, model::identity::ProcessId, raw::Moment};
 
 /// A process is read again at this age, nanoseconds.
 const SETTLED_NS: u64 = 5_000_000_000;
 
 /// What the host knows about a process beyond the levels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ProcessFacts {
     /// Path of the executable.
     pub exe: Option<Arc<str>>,
@@ -93,6 +96,16 @@ impl Attribution {
             }
         }
         self.known.retain(|_, known| known.pass == self.pass);
+    }
+
+    /// What a process runs, by a name that outlives it.
+    pub fn program(&self, id: &ProcessId) -> Option<Arc<str>> {
+        self.known.get(id)?.facts.exe.clone()
+    }
+
+    /// The container that a process is in.
+    pub fn container(&self, id: &ProcessId) -> Option<Arc<str>> {
+        self.known.get(id)?.facts.container_id.clone()
     }
 
     /// Facts about a process.

@@ -8,7 +8,7 @@ use super::{Failure, privileges, runtime, top};
 use crate::{
     kernel::{LoadOptions, catalog::PROBES},
     present::metrics::{self, DEFAULT_MAX_GROUPS, MetricsOptions, Wishes},
-    run::Sampler,
+    sampler::Sampler,
     socket::{self, Listener, Viewers},
 };
 

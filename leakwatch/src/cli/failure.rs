@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use crate::{doctor::advice, kernel::KernelError};
+use crate::{doctor::advice, kernel::KernelError, record::RecordError, sampler::SampleError};
 
 /// A failure as the user sees it: what failed, why most likely, and what to do.
 #[derive(Debug)]
@@ -57,6 +57,21 @@ impl From<KernelError> for Failure {
             what: advice::chain(&error),
             cause: Some(advice.cause),
             fix: advice.fix,
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        Self::because(advice::chain(&error))
+    }
+}
+
+impl From<SampleError> for Failure {
+    fn from(error: SampleError) -> Self {
+        match error {
+            SampleError::Kernel(error) => error.into(),
+            SampleError::Record(error) => error.into(),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     model::{interest::Interest, snapshot::Snapshot},
     present::profile::{self, Profile, Resource, folded, pprof, svg},
-    run::Snapshots,
+    sampler::Snapshots,
 };
 
 /// Writes what processes hold by the stacks that took it: for flame graph viewers, `go tool pprof`, a browser.

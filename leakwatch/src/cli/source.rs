@@ -8,7 +8,7 @@ use super::{Failure, runtime};
 use crate::{
     kernel::LoadOptions,
     model::{interest::Interest, snapshot::Snapshot},
-    run::{Sampler, Snapshots},
+    sampler::{Sampler, Snapshots},
     socket,
 };
 

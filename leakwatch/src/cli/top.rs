@@ -53,8 +53,8 @@ pub struct TopArgs {
     #[arg(long, value_name = "TERMS", default_value = "", hide_default_value = true)]
     pub filter: Filter,
 
-    /// What to sort by: numbers largest first, text alphabetically
-    #[arg(long, value_name = "FIELD", default_value = "growth", value_parser = field())]
+    /// What to sort by: the worst state first, numbers largest first, text alphabetically
+    #[arg(long, value_name = "FIELD", default_value = "state", value_parser = field())]
     pub sort: FieldId,
 
     /// Turn the order round

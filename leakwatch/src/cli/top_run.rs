@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::interest::Interest,
     present::{report::Report, rows::RowSelection, top},
-    run::Snapshots,
+    sampler::Snapshots,
 };
 
 /// What is written waits so long for names of functions.

@@ -206,10 +206,14 @@ fn failure(error: TraceError, pid: NonZeroU32) -> Failure {
     let what = error.to_string();
     let (cause, fix) = match error {
         TraceError::Kernel(error) => return error.into(),
-        TraceError::Process { source, .. } if source.kind() == io::ErrorKind::NotFound => (
-            Some("it has ended, or that is its number in another PID namespace".to_owned()),
-            Some("leakwatch top --once, to see which there are".to_owned()),
-        ),
+        TraceError::Process { source, .. }
+            if source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(libc::ESRCH) =>
+        {
+            (
+                Some("it has ended, or that is its number in another PID namespace".to_owned()),
+                Some("leakwatch top --once, to see which there are".to_owned()),
+            )
+        }
         TraceError::Process { .. } | TraceError::File { .. } => (
             Some("it belongs to somebody else, and CAP_SYS_ADMIN and CAP_SYS_PTRACE are missing".to_owned()),
             Some(format!("sudo leakwatch trace --pid {pid}")),

@@ -16,7 +16,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 #[derive(Clone, Debug)]
 pub(super) struct Bank {
     began_ns: u64,
-    scales: Vec<Scale>,
+    scales: [Scale; SCALES],
 }
 
 /// Buckets of one width.
@@ -61,26 +61,19 @@ impl Bank {
     pub(super) fn still(value: u64, since_ns: u64, now_ns: u64) -> Self {
         let mut bank = Self {
             began_ns: since_ns,
-            scales: Vec::new(),
+            scales: Default::default(),
         };
         let seconds = now_ns.saturating_sub(since_ns) / SECOND_NS;
         for scale in 0..SCALES {
             let width = width(scale);
             let full = (seconds / width).min(BUCKETS as u64);
             let last = since_ns / SECOND_NS / width + seconds / width;
-            let mut past = Scale {
-                highest: value,
-                ..Scale::default()
-            };
             for number in last - full..last {
                 let at = ((number + 1) * width * SECOND_NS).min(now_ns);
-                past.buckets.push_back(bank.bucket(at, value, 0.0));
+                let bucket = bank.bucket(at, value, 0.0);
+                bank.scales[scale].buckets.push_back(bucket);
             }
-            let some = full > 0;
-            bank.scales.push(past);
-            if !some {
-                break;
-            }
+            bank.scales[scale].highest = value;
         }
         bank
     }
@@ -89,17 +82,9 @@ impl Bank {
     pub(super) fn add(&mut self, now_ns: u64, value: u64, load: f64) -> u32 {
         let reading = self.bucket(now_ns, value, load);
         let mut closed = 0;
-        for scale in 0..SCALES {
-            if scale == self.scales.len() {
-                self.scales.push(Scale::default());
-            }
-            let number = now_ns / (SECOND_NS * width(scale));
-            if self.scales[scale].add(number, reading) {
+        for (scale, buckets) in self.scales.iter_mut().enumerate() {
+            if buckets.add(now_ns / (SECOND_NS * width(scale)), reading) {
                 closed |= 1 << scale;
-            }
-            // A scale begins when the one below it has something to say.
-            if self.scales[scale].buckets.is_empty() && scale + 1 >= self.scales.len() {
-                break;
             }
         }
         closed
@@ -122,26 +107,23 @@ impl Bank {
 
     /// The sixteen floors of a scale, oldest first; `None` before there are so many.
     pub(super) fn window(&self, scale: usize) -> Option<Vec<Point>> {
-        let buckets = &self.scales.get(scale)?.buckets;
+        let buckets = &self.scales[scale].buckets;
         (buckets.len() == BUCKETS).then(|| buckets.iter().map(Bucket::point).collect())
     }
 
     /// The last `count` floors of a scale, oldest first; none before there are so many.
     pub(super) fn recent(&self, scale: usize, count: usize) -> Vec<Point> {
-        let Some(scale) = self
-            .scales
-            .get(scale)
-            .filter(|scale| scale.buckets.len() >= count)
-        else {
+        let scale = &self.scales[scale];
+        if scale.buckets.len() < count {
             return Vec::new();
-        };
+        }
         let skipped = scale.buckets.len() - count;
         scale.buckets.iter().skip(skipped).map(Bucket::point).collect()
     }
 
     /// Full buckets of a scale, at most [`BUCKETS`].
     pub(super) fn len(&self, scale: usize) -> usize {
-        self.scales.get(scale).map_or(0, |scale| scale.buckets.len())
+        self.scales[scale].buckets.len()
     }
 
     /// Floors of a scale, oldest first, and before them those of the coarser ones, as far back as is known.
@@ -158,7 +140,33 @@ impl Bank {
 
     /// The most that the floor of a scale ever fell.
     pub(super) fn release(&self, scale: usize) -> u64 {
-        self.scales.get(scale).map_or(0, |scale| scale.release)
+        self.scales[scale].release
+    }
+
+    /// For how many seconds the floor of a scale has gained nothing, as far as its window shows: the lowest of the newer half
+    /// of that time is not above the lowest of the older half.
+    pub(super) fn stalled(&self, scale: usize, now_ns: u64) -> f64 {
+        let now = self.seconds(now_ns);
+        let history = self.history(scale);
+        let mut stalled = 0.0;
+        let lowest = |from: f64, to: f64| {
+            let within = history.iter().filter(|point| point.at >= from && point.at < to);
+            within.map(|point| point.floor).fold(f64::INFINITY, f64::min)
+        };
+        let mut back = width(scale) as f64 * 8.0;
+        let reach = now - history.first().map_or(now, |first| first.at);
+        while back <= reach {
+            let (newer, older) = (
+                lowest(now - back / 2.0, now + 1.0),
+                lowest(now - back, now - back / 2.0),
+            );
+            if newer.is_finite() && older.is_finite() && newer > older {
+                break;
+            }
+            stalled = back;
+            back *= 1.25;
+        }
+        stalled
     }
 
     /// The highest reading of about the last `seconds`, the newest included.

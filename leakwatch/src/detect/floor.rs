@@ -28,7 +28,7 @@ const LOAD_CORRELATION: f64 = 0.8;
 const LOAD_SWING: f64 = 0.5;
 /// A climb counts from that age on, seconds, in windows at least so long.
 const ONSET_AGE: f64 = 3_600.0;
-const WINDOW: f64 = 1_000.0;
+const WINDOW: f64 = 900.0;
 /// What takes longer to reach its limit is no news, seconds.
 const FARTHEST: f64 = 2.0 * 86_400.0;
 /// Half-overlapping windows that have to pass.
@@ -56,6 +56,10 @@ pub(super) enum Veto {
 /// A climb in the newest window of one scale.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Climb {
+    /// Which scale.
+    pub(super) scale: usize,
+    /// How long the window is, seconds.
+    pub(super) span: f64,
     /// For how long, seconds.
     pub(super) age: f64,
     /// What it gained since it began.
@@ -73,7 +77,7 @@ pub(super) struct Climb {
 pub(super) struct Floor {
     runs: [Option<Run>; SCALES],
     growing: bool,
-    newest: Option<(usize, Climb)>,
+    newest: Option<Climb>,
 }
 
 /// Windows of one scale that passed, one after the other.
@@ -81,7 +85,6 @@ pub(super) struct Floor {
 struct Run {
     first: f64,
     last: f64,
-    span: f64,
     climb: Climb,
 }
 
@@ -132,10 +135,8 @@ impl Floor {
                 continue;
             };
             let climb = climb(bank, scale, &window, stakes);
-            if self.newest.is_none_or(|(of, _)| of <= scale)
-                || climb.is_some_and(|climb| climb.veto.is_none())
-            {
-                self.newest = climb.map(|climb| (scale, climb));
+            if self.newest.is_none_or(|newest| newest.scale <= scale) {
+                self.newest = climb;
             }
             self.follow(
                 scale,
@@ -163,14 +164,12 @@ impl Floor {
         match (passes, &mut *run) {
             (Some(climb), Some(run)) if now - run.last <= span => {
                 run.last = now;
-                run.span = span;
                 run.climb = climb;
             }
             (Some(climb), _) => {
                 *run = Some(Run {
                     first: now,
                     last: now,
-                    span,
                     climb,
                 });
             }
@@ -187,7 +186,7 @@ impl Floor {
 
     /// The longest climb that has passed long enough.
     pub(super) fn sustained(&self) -> Option<Climb> {
-        let held = |run: &&Run| run.last - run.first >= run.span / 2.0 * (PASSES - 1.0);
+        let held = |run: &&Run| run.last - run.first >= run.climb.span / 2.0 * (PASSES - 1.0);
         let longest = self.runs.iter().flatten().filter(held);
         let climb = longest.max_by(|a, b| a.climb.age.total_cmp(&b.climb.age));
         climb.map(|run| run.climb)
@@ -195,7 +194,7 @@ impl Floor {
 
     /// The newest climb of the coarsest scale that has one, whether it passes or not.
     pub(super) fn newest(&self) -> Option<Climb> {
-        self.newest.map(|(_, climb)| climb)
+        self.newest
     }
 }
 
@@ -241,11 +240,11 @@ fn climb(bank: &Bank, scale: usize, window: &[Point], stakes: &Stakes) -> Option
     let history = bank.history(scale);
     let onset = onset(&history, span, gain / span);
     let age = last.at - onset;
-    let floor_at = |at: f64| at_or_before(&history, at);
-    let gained = last.floor - floor_at(onset);
+    let at = |at: f64| floor_at(&history, at);
+    let gained = last.floor - at(onset);
     let third = age / 3.0;
-    let last_third = (last.floor - floor_at(last.at - third)) / third;
-    let middle = (floor_at(last.at - third) - floor_at(last.at - 2.0 * third)) / third;
+    let last_third = (last.floor - at(last.at - third)) / third;
+    let middle = (at(last.at - third) - at(last.at - 2.0 * third)) / third;
     let thirds = if middle > 0.0 {
         last_third / middle
     } else {
@@ -264,6 +263,8 @@ fn climb(bank: &Bank, scale: usize, window: &[Point], stakes: &Stakes) -> Option
         None
     };
     Some(Climb {
+        scale,
+        span,
         age,
         gained,
         rate: last_third,
@@ -284,7 +285,7 @@ fn onset(history: &[Point], span: f64, rate: f64) -> f64 {
         if middle - width < first.at {
             return first.at;
         }
-        let older = at_or_before(history, middle) - at_or_before(history, middle - width);
+        let older = floor_at(history, middle) - floor_at(history, middle - width);
         if older / width < BACK * rate {
             return middle;
         }
@@ -294,7 +295,7 @@ fn onset(history: &[Point], span: f64, rate: f64) -> f64 {
 }
 
 /// The floor at a time, by the line between its neighbours.
-fn at_or_before(history: &[Point], at: f64) -> f64 {
+pub(super) fn floor_at(history: &[Point], at: f64) -> f64 {
     let after = history.partition_point(|point| point.at <= at);
     match (
         after.checked_sub(1).and_then(|index| history.get(index)),

@@ -1,95 +1,174 @@
 //! Histories into verdicts. One detector, one file; no clock, no I/O: time is an argument.
+//!
+//! [`bank`] keeps the past of a level at every scale of time, [`floor`] looks for climbs in it, [`survival`] asks whether what
+//! a stack took still dies, [`looks`] holds what a closer look at the survivors showed, [`exhaustion`] says when a limit is
+//! reached. What they say is weighed by [`evidence`] and becomes a [`verdict`] in [`watch`], one for each resource of each
+//! subject. A level that never moved has none of this: 24 bytes.
 
 mod bank;
+mod classify;
+mod evidence;
+mod exhaustion;
 mod floor;
 mod judgement;
+mod looks;
+mod remember;
 mod slope;
 mod subject;
+mod survival;
+mod verdict;
+mod watch;
 
-use std::collections::BTreeMap;
-
-use self::{
-    bank::Bank,
-    floor::{Floor, Stakes},
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
 };
+
 pub use self::{
     judgement::Judgement,
+    remember::Remembered,
     subject::{Levels, Observed, SubjectKey},
+};
+use self::{
+    remember::Memory,
+    survival::Survey,
+    watch::{Tick, Watch},
 };
 use crate::{
     model::{
         confirm::{Confirmation, Wish},
-        finding::{Estimate, Evidence, Limit, Resource, Verdict},
-        snapshot::LimitUse,
+        finding::{Resource, Verdict},
     },
     raw::Moment,
 };
 
-/// Natural logarithm of the odds that any one resource of any one process leaks: one in a thousand.
-const PRIOR: f64 = -6.9;
+/// Things looked at closely in one tick.
+const MAX_WISHES: usize = 16;
+/// Verdicts on processes that have ended, and how long they are shown.
+const MAX_ENDED: usize = 64;
+const ENDED_NS: u64 = 600 * SECOND_NS;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Sites are looked at so often, and as seldom while there are only a few samples of them.
+const LOOK_NS: u64 = 2 * SECOND_NS;
+const SELDOM_NS: u64 = 10 * SECOND_NS;
+const FEW_SAMPLES: usize = 16;
+/// A tick that is a little early is in time.
+const SLACK_NS: u64 = SECOND_NS / 4;
 
 /// Every verdict, and what it rests on.
 #[derive(Debug, Default)]
 pub struct Detection {
     subjects: BTreeMap<SubjectKey, Subject>,
     wishes: Vec<Wish>,
+    memory: Memory,
+    /// When each ended, and what was said of it then.
+    ended: VecDeque<(u64, Judgement)>,
     pass: u64,
+    unix_ms: u64,
 }
 
 #[derive(Debug, Default)]
 struct Subject {
+    program: Option<Arc<str>>,
+    levels: [Level; Resource::ALL.len()],
     pass: u64,
     ticks: u64,
-    load: u64,
+    began_ns: u64,
     seen_ns: u64,
-    watches: [Watch; Resource::ALL.len()],
+    load: u64,
+    looked_ns: u64,
+    /// Load at the last look at sites: nothing moved while it is the same.
+    looked_load: u64,
 }
 
-/// One resource of one subject.
+/// One level; nothing else is kept of what never moved.
 #[derive(Debug, Default)]
-struct Watch {
-    level: u64,
-    /// Since when it stands at that; nothing else is kept of what never moved.
+struct Level {
+    value: u64,
     since_ns: u64,
-    moved: Option<Box<Moved>>,
-    limit: Option<Limit>,
-}
-
-#[derive(Debug)]
-struct Moved {
-    bank: Bank,
-    floor: Floor,
+    watch: Option<Box<Watch>>,
 }
 
 impl Detection {
     /// Takes one tick into account: every subject that is alive. Who is missing has ended.
     pub fn update<'a>(&mut self, moment: Moment, observed: impl Iterator<Item = Observed<'a>>) {
         self.pass += 1;
+        self.unix_ms = moment.unix_ms;
+        let mut wishes: Vec<(f64, Wish)> = Vec::new();
         for observed in observed {
             let subject = self.subjects.entry(observed.subject.clone()).or_default();
             subject.pass = self.pass;
-            subject.update(moment.monotonic_ns, &observed);
+            if subject.ticks == 0 {
+                subject.begin(moment.monotonic_ns, &observed, &mut self.memory);
+            }
+            subject.update(moment, &observed, &self.memory);
+            if let Some(process) = observed.subject.process() {
+                wishes.extend(subject.wishes(moment.monotonic_ns, process));
+            }
         }
-        self.subjects.retain(|_, subject| subject.pass == self.pass);
+        // The most suspicious first; equal ones always in the same order.
+        wishes.sort_by(|(a, of_a), (b, of_b)| {
+            b.total_cmp(a)
+                .then_with(|| (of_a.process, of_a.resource).cmp(&(of_b.process, of_b.resource)))
+        });
+        wishes.truncate(MAX_WISHES);
+        self.wishes = wishes.into_iter().map(|(_, wish)| wish).collect();
+        self.bury(moment);
     }
 
-    /// What is to be looked at closely before more can be said.
+    fn bury(&mut self, moment: Moment) {
+        let pass = self.pass;
+        let gone = self.subjects.extract_if(.., |_, subject| subject.pass != pass);
+        for (key, subject) in gone {
+            for mut verdict in subject.remembered(&key) {
+                verdict.last_unix_ms = moment.unix_ms;
+                self.memory.keep(verdict);
+            }
+            let accused = subject.judgements(&key);
+            for judgement in accused.filter(|judgement| judgement.verdict >= Verdict::Suspected) {
+                let ended = Judgement {
+                    verdict: Verdict::Ended,
+                    seconds_to_limit: None,
+                    exhausting: false,
+                    ..judgement
+                };
+                self.ended.push_back((moment.monotonic_ns, ended));
+            }
+        }
+        while self.ended.len() > MAX_ENDED
+            || self
+                .ended
+                .front()
+                .is_some_and(|(at_ns, _)| moment.monotonic_ns.saturating_sub(*at_ns) > ENDED_NS)
+        {
+            self.ended.pop_front();
+        }
+    }
+
+    /// What is to be looked at closely before more can be said, the most urgent first.
     pub fn wishes(&self) -> &[Wish] {
         &self.wishes
     }
 
     /// The answer to a wish.
-    pub fn confirmed(&mut self, _now_ns: u64, confirmation: &Confirmation) {
-        self.wishes.retain(|wish| wish.process != confirmation.process);
+    pub fn confirmed(&mut self, now_ns: u64, confirmation: &Confirmation) {
+        let key = SubjectKey::Process(confirmation.process);
+        if let Some(subject) = self.subjects.get_mut(&key)
+            && let Some(watch) = &mut subject.levels[confirmation.resource as usize].watch
+        {
+            watch.confirmed(now_ns, confirmation);
+        }
     }
 
-    /// Everything at `growing` or above and what lately recovered or ended, worst first.
+    /// Everything at `growing` or above, what exhausts a limit, and what lately recovered or ended; worst first.
     pub fn judgements(&self) -> Vec<Judgement> {
-        let mut judgements: Vec<Judgement> = self
+        let alive = self
             .subjects
             .iter()
-            .flat_map(|(key, subject)| subject.judgements(key))
-            .collect();
+            .flat_map(|(key, subject)| subject.judgements(key));
+        let ended = self.ended.iter().map(|(_, judgement)| judgement.clone());
+        let mut judgements: Vec<Judgement> = alive.chain(ended).collect();
         judgement::sort(&mut judgements);
         judgements
     }
@@ -97,109 +176,142 @@ impl Detection {
     /// The worst verdict of one subject; `None` after too few readings.
     pub fn verdict(&self, subject: &SubjectKey) -> Option<Verdict> {
         let subject = self.subjects.get(subject).filter(|subject| subject.ticks > 1)?;
-        subject.watches.iter().map(Watch::verdict).max()
+        subject
+            .watches()
+            .map(|(_, watch)| watch.verdict())
+            .max()
+            .or(Some(Verdict::Healthy))
+    }
+
+    /// What to keep for [`Self::remember`] after a restart.
+    pub fn remembered(&self) -> Vec<Remembered> {
+        let alive = self
+            .subjects
+            .iter()
+            .flat_map(|(key, subject)| subject.remembered(key));
+        let alive = alive.map(|verdict| Remembered {
+            last_unix_ms: self.unix_ms,
+            ..verdict
+        });
+        alive.chain(self.memory.iter().cloned()).collect()
+    }
+
+    /// Takes what an earlier run remembered; to be called before the first tick.
+    pub fn remember(&mut self, remembered: Vec<Remembered>) {
+        for verdict in remembered {
+            self.memory.keep(verdict);
+        }
     }
 }
 
 impl Subject {
-    fn update(&mut self, now_ns: u64, observed: &Observed<'_>) {
-        let seconds = now_ns.saturating_sub(self.seen_ns) as f64 / 1e9;
+    fn begin(&mut self, now_ns: u64, observed: &Observed<'_>, memory: &mut Memory) {
+        self.program.clone_from(&observed.program);
+        self.began_ns = now_ns;
+        self.seen_ns = now_ns;
+        self.load = observed.load;
+        for (resource, level) in Resource::ALL.into_iter().zip(&mut self.levels) {
+            level.value = observed.levels.of(resource);
+            level.since_ns = now_ns;
+            if let Some(verdict) = memory.take(&observed.subject, resource) {
+                level.watch(now_ns).restore(now_ns, verdict);
+            }
+        }
+    }
+
+    fn update(&mut self, moment: Moment, observed: &Observed<'_>, memory: &Memory) {
+        let now_ns = moment.monotonic_ns;
+        let elapsed = now_ns.saturating_sub(self.seen_ns) as f64 / SECOND_NS as f64;
         let done = observed.load.saturating_sub(self.load) as f64;
-        let load = if self.ticks > 0 && seconds > 0.0 {
-            done / seconds
-        } else {
-            0.0
-        };
-        for (resource, watch) in Resource::ALL.into_iter().zip(&mut self.watches) {
-            watch.limit = tightest(observed.limits, resource);
-            watch.update(
+        let load = if elapsed > 0.0 { done / elapsed } else { 0.0 };
+        for (resource, level) in Resource::ALL.into_iter().zip(&mut self.levels) {
+            let value = observed.levels.of(resource);
+            if level.watch.is_none() && value != level.value {
+                let seen_before = self.program.as_deref();
+                let seen_before = seen_before.and_then(|program| memory.seen_before(program, resource));
+                let watch = level.watch(now_ns);
+                if seen_before.is_some() {
+                    watch.was_seen_before();
+                }
+            }
+            level.value = value;
+        }
+        let survey = self.survey(now_ns, observed);
+        for (resource, level) in Resource::ALL.into_iter().zip(&mut self.levels) {
+            let Some(watch) = &mut level.watch else {
+                continue;
+            };
+            watch.update(&Tick {
                 now_ns,
+                unix_ms: moment.unix_ms,
                 resource,
-                observed.levels.of(resource),
+                age: observed.age_ns as f64 / SECOND_NS as f64,
+                watched: now_ns.saturating_sub(self.began_ns) as f64 / SECOND_NS as f64,
+                level: level.value,
                 load,
-                self.ticks == 0,
-            );
+                limits: observed.limits,
+                survey: survey.as_ref(),
+                blind: observed.blind,
+            });
         }
         self.load = observed.load;
         self.seen_ns = now_ns;
         self.ticks += 1;
     }
 
-    fn judgements(&self, key: &SubjectKey) -> impl Iterator<Item = Judgement> {
-        let watches = Resource::ALL.into_iter().zip(&self.watches);
+    /// A look at the sites when it is time for one and something moved.
+    fn survey<'a>(&mut self, now_ns: u64, observed: &Observed<'a>) -> Option<Survey<'a>> {
+        let process = observed.sites?;
+        let samples = process.sites.live_samples() + process.first_touch.pages().len();
+        let apart = if samples < FEW_SAMPLES { SELDOM_NS } else { LOOK_NS };
+        let is_due = now_ns.saturating_sub(self.looked_ns) + SLACK_NS >= apart;
+        let moves = self.levels.iter().any(|level| level.watch.is_some());
+        let moved = self
+            .watches()
+            .any(|(_, watch)| watch.verdict() != Verdict::Healthy)
+            || observed.load != self.looked_load;
+        if samples == 0 || !is_due || !moves || !moved {
+            return None;
+        }
+        self.looked_ns = now_ns;
+        self.looked_load = observed.load;
+        Some(Survey::of(process, now_ns))
+    }
+
+    fn watches(&self) -> impl Iterator<Item = (Resource, &Watch)> {
+        let levels = Resource::ALL.into_iter().zip(&self.levels);
+        levels.filter_map(|(resource, level)| Some((resource, level.watch.as_deref()?)))
+    }
+
+    fn wishes(&mut self, now_ns: u64, process: crate::model::identity::ProcessId) -> Vec<(f64, Wish)> {
+        let levels = Resource::ALL.into_iter().zip(&mut self.levels);
+        let watches = levels.filter_map(|(resource, level)| Some((resource, level.watch.as_deref_mut()?)));
         watches
-            .filter(|(_, watch)| watch.verdict() >= Verdict::Growing)
+            .filter_map(|(resource, watch)| watch.wish(now_ns, process, resource))
+            .collect()
+    }
+
+    fn judgements(&self, key: &SubjectKey) -> impl Iterator<Item = Judgement> {
+        self.watches()
+            .filter(|(_, watch)| watch.verdict() > Verdict::Healthy || watch.is_exhausting())
             .map(|(resource, watch)| watch.judgement(key, resource))
     }
-}
 
-impl Watch {
-    fn update(&mut self, now_ns: u64, resource: Resource, level: u64, load: f64, first: bool) {
-        if first {
-            (self.level, self.since_ns) = (level, now_ns);
-        }
-        if self.moved.is_none() && level == self.level {
-            return;
-        }
-        let moved = self.moved.get_or_insert_with(|| {
-            Box::new(Moved {
-                bank: Bank::still(self.level, self.since_ns, now_ns),
-                floor: Floor::default(),
-            })
-        });
-        self.level = level;
-        let limit = self.limit.as_ref();
-        let headroom = limit.map(|limit| limit.value.saturating_sub(limit.in_use));
-        let stakes = Stakes::new(resource, limit.map(|limit| limit.value), headroom);
-        let closed = moved.bank.add(now_ns, level, load);
-        moved.floor.update(&moved.bank, closed, now_ns, &stakes);
-    }
-
-    fn verdict(&self) -> Verdict {
-        let grows = self.moved.as_ref().is_some_and(|moved| moved.floor.growing());
-        if grows { Verdict::Growing } else { Verdict::Healthy }
-    }
-
-    fn judgement(&self, key: &SubjectKey, resource: Resource) -> Judgement {
-        let climb = self.moved.as_ref().and_then(|moved| moved.floor.newest());
-        Judgement {
-            subject: key.clone(),
-            process: key.process(),
-            resource,
-            kind: resource.name().to_owned(),
-            verdict: self.verdict(),
-            class: None,
-            confidence: 1.0 / (1.0 + (-PRIOR).exp()),
-            rate: climb.map(|climb| Estimate {
-                value: climb.rate,
-                low: climb.rate / 2.0,
-                high: climb.rate * 2.0,
-            }),
-            in_use: self.level,
-            limit: self.limit.clone(),
-            seconds_to_limit: None,
-            exhausting: false,
-            since_unix_ms: None,
-            evidence: vec![Evidence {
-                name: "prior".to_owned(),
-                log_odds: PRIOR,
-                text: "one in a thousand leaks".to_owned(),
-            }],
-            sites: Vec::new(),
-        }
+    fn remembered(&self, key: &SubjectKey) -> impl Iterator<Item = Remembered> {
+        let verdicts = self.watches();
+        let verdicts = verdicts.filter_map(|(resource, watch)| watch.remembered(key, resource));
+        verdicts.map(|verdict| Remembered {
+            program: self.program.clone(),
+            ..verdict
+        })
     }
 }
 
-/// The limit with the least part left.
-fn tightest(limits: &[LimitUse], resource: Resource) -> Option<Limit> {
-    let of = limits
-        .iter()
-        .filter(|limit| limit.resource == resource && limit.limit.value > 0);
-    let used = |limit: &LimitUse| limit.limit.in_use as f64 / limit.limit.value as f64;
-    of.max_by(|a, b| {
-        used(a)
-            .total_cmp(&used(b))
-            .then_with(|| b.limit.name.cmp(&a.limit.name))
-    })
-    .map(|limit| limit.limit.clone())
+impl Level {
+    /// Its watch, which it has from now on.
+    fn watch(&mut self, now_ns: u64) -> &mut Watch {
+        let (value, since_ns) = (self.value, self.since_ns);
+        self.watch
+            .get_or_insert_with(|| Box::new(Watch::new(value, since_ns, now_ns)))
+    }
 }

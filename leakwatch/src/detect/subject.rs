@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     aggregate::Process,
     model::{finding::Resource, identity::ProcessId, snapshot::LimitUse},
@@ -9,7 +11,8 @@ use crate::{
 };
 
 /// Who is judged.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SubjectKey {
     /// One process.
     Process(ProcessId),

@@ -161,7 +161,7 @@ fn memlock(facts: &Facts) -> Advice {
 }
 
 /// The error and what is behind it, each once.
-pub fn chain(error: &KernelError) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

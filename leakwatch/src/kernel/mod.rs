@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     model::{health::ProbeHealth, interest::Interest},
-    raw::{Moment, RawBatch, Source},
+    raw::{RawBatch, Reading, Source},
 };
 
 /// Loaded and attached probes. Dropping it detaches everything.
@@ -43,14 +43,6 @@ pub struct Kernel {
     statistics: Statistics,
     // Last: the programs stay loaded as long as this lives.
     ebpf: Ebpf,
-}
-
-/// Everything read in one tick.
-pub struct Reading {
-    /// When the levels were read.
-    pub moment: Moment,
-    /// In the order in which they are to be applied.
-    pub batches: Vec<RawBatch>,
 }
 
 impl Kernel {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::FrameRow;
+use super::{identity::ProcessId, snapshot::FrameRow};
 
 /// What can leak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -234,6 +234,16 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Who did it, most first.
     pub sites: Vec<FindingSite>,
+}
+
+impl Finding {
+    /// Which process; of a group the one that grows most.
+    pub fn id(&self) -> ProcessId {
+        ProcessId {
+            pid: self.pid,
+            start_time_ns: self.start_time_ns,
+        }
+    }
 }
 
 /// Version of the JSON contract; raised when a field changes its meaning or goes away, not when one is added.

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    finding::{Limit, Resource},
+    finding::{Finding, Limit, Resource},
     health::Health,
     identity::ProcessId,
 };
@@ -32,6 +32,39 @@ pub struct Snapshot {
     pub health: Health,
     /// Every user process, in ascending order of pid. Kernel threads are left out.
     pub processes: Vec<ProcessRow>,
+    /// Every finding at `growing` or above, and those lately recovered or ended; worst first.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// Limits of the whole host that are known.
+    #[serde(default)]
+    pub host_limits: Vec<LimitUse>,
+}
+
+impl Snapshot {
+    /// The findings about one process or about the group in which it grows most, worst first.
+    pub fn findings_about(&self, id: ProcessId) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| finding.id() == id)
+    }
+}
+
+/// A limit in force on a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// What it limits.
+    pub resource: Resource,
+    /// The limit; flattened to `name`, `value` and `in_use`.
+    #[serde(flatten)]
+    pub limit: Limit,
+}
+
+impl LimitUse {
+    /// Whether more than one process counts against it: a cgroup's or the host's, not a process's own.
+    pub fn is_shared(&self) -> bool {
+        !matches!(
+            &*self.limit.name,
+            "RLIMIT_NOFILE" | "RLIMIT_AS" | "RLIMIT_DATA" | "fs.nr_open" | "vm.max_map_count"
+        )
+    }
 }
 
 /// One process at one tick.
@@ -82,6 +115,9 @@ pub struct ProcessRow {
     pub state: State,
     /// The sites with most live items, most first; at most [`SITES_PER_ROW`].
     pub sites: Vec<SiteRow>,
+    /// The tightest limit of each resource: those at least half used, or all when somebody looks at this process.
+    #[serde(default)]
+    pub limits: Vec<LimitUse>,
 }
 
 /// How many sites a [`ProcessRow`] carries at most.
@@ -110,17 +146,7 @@ pub struct Unattributed {
     pub threads: u32,
 }
 
-/// A limit in force on one resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LimitUse {
-    /// What it bounds.
-    pub resource: Resource,
-    /// How much there may be, and is.
-    #[serde(flatten)]
-    pub limit: Limit,
-}
-
-/// Where a process stands.
+/// Where a process stands: by its worst finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -128,10 +154,23 @@ pub enum State {
     Observing,
     /// Holds about what it held.
     Healthy,
+    /// It leaked or was suspected to, and has given back or stopped growing.
+    Recovered,
     /// Its floor keeps reaching new highs.
     Growing,
+    /// More likely a leak than not.
+    Suspected,
+    /// A leak, at a confidence of 0.9 and more.
+    Leaking,
     /// Exited, not yet reaped by its parent.
     Zombie,
+}
+
+impl State {
+    /// Whether something of it grows, leak or not.
+    pub fn grows(self) -> bool {
+        matches!(self, Self::Growing | Self::Suspected | Self::Leaking)
+    }
 }
 
 /// One call stack of a process that takes one kind of thing.
@@ -171,7 +210,7 @@ pub struct SiteRow {
 }
 
 /// One frame of a [`SiteRow`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FrameRow {
     /// Demangled name; `None` when there is no symbol, and then `reason` says why, or while it is being looked up.
     pub function: Option<String>,

@@ -1,12 +1,14 @@
 //! Call stacks as places in binaries: an address of one process means nothing to another one, nor after a restart; a build
 //! id and an address inside that file does.
 
+use serde::{Deserialize, Serialize};
+
 /// A module in the table that handed it out; valid as long as that table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModuleId(pub u32);
 
 /// A stack in the table that handed it out; valid as long as that table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StackId(pub u32);
 
 impl StackId {

@@ -149,24 +149,33 @@ impl Field {
     }
 }
 
+/// Every state, from what says least to worst. A zombie holds nothing any more.
+pub const STATES: [State; 7] = [
+    State::Observing,
+    State::Zombie,
+    State::Healthy,
+    State::Recovered,
+    State::Growing,
+    State::Suspected,
+    State::Leaking,
+];
+
 /// The name of a state, as in the JSON contract.
 pub fn state_name(state: State) -> &'static str {
     match state {
         State::Observing => "observing",
         State::Healthy => "healthy",
+        State::Recovered => "recovered",
         State::Growing => "growing",
+        State::Suspected => "suspected",
+        State::Leaking => "leaking",
         State::Zombie => "zombie",
     }
 }
 
-/// From unremarkable to worst.
-fn severity(state: State) -> u8 {
-    match state {
-        State::Observing => 0,
-        State::Healthy => 1,
-        State::Zombie => 2,
-        State::Growing => 3,
-    }
+/// Place among [`STATES`].
+pub fn severity(state: State) -> usize {
+    STATES.iter().position(|known| *known == state).unwrap_or(0)
 }
 
 fn text(value: Option<&str>) -> Value<'_> {
@@ -255,7 +264,7 @@ fields! {
         "Growth of threads: median slope over the last minute.",
         |p| rate(p.growth.threads_per_second);
     State "state" "state" "STATE" State Some(shape(11, 11, 4)),
-        "Verdict so far: observing, healthy, growing or zombie.",
+        "Verdict by the worst finding: observing, healthy, recovered, zombie, growing, suspected or leaking.",
         |p| Value::State(p.state);
     Cmdline "cmdline" "cmdline" "COMMAND" Text Some(shape(20, 0, 11)),
         "Arguments joined by spaces.",
@@ -343,10 +352,16 @@ mod tests {
     }
 
     #[test]
-    fn growing_is_the_worst_state() {
-        let growing = Value::State(State::Growing);
-        for state in [State::Observing, State::Healthy, State::Zombie] {
-            assert!(growing.order(&Value::State(state)).is_gt());
+    fn leaking_is_the_worst_state_and_growing_worse_than_any_that_does_not_accuse() {
+        for [better, worse] in [
+            [State::Suspected, State::Leaking],
+            [State::Growing, State::Suspected],
+            [State::Recovered, State::Growing],
+            [State::Healthy, State::Recovered],
+            [State::Zombie, State::Healthy],
+            [State::Observing, State::Zombie],
+        ] {
+            assert!(Value::State(worse).order(&Value::State(better)).is_gt());
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod columns;
 pub mod fields;
 pub mod filter;
+pub mod findings;
 pub mod markup;
 pub mod metrics;
 pub mod profile;
@@ -13,6 +14,7 @@ pub mod summary;
 pub mod text;
 pub mod top;
 pub mod units;
+pub mod words;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{filter::Filter, sort::Sort};
 use crate::model::{
+    finding::Finding,
     identity::ProcessId,
     snapshot::{ProcessRow, Snapshot},
 };
@@ -32,6 +33,14 @@ pub struct Row {
     pub depth: usize,
     /// Whether it has children in the tree, shown or collapsed.
     pub parent: bool,
+}
+
+/// The findings about these rows; when every process is shown, also those about processes that have ended.
+pub fn findings<'a>(snapshot: &'a Snapshot, rows: &[Row]) -> impl Iterator<Item = &'a Finding> {
+    let shown: HashSet<ProcessId> = rows.iter().map(|row| snapshot.processes[row.index].id).collect();
+    let all = shown.len() == snapshot.processes.len();
+    let findings = snapshot.findings.iter();
+    findings.filter(move |finding| all || shown.contains(&finding.id()))
 }
 
 impl RowSelection {
@@ -144,12 +153,30 @@ mod tests {
     }
 
     #[test]
-    fn the_fastest_grower_comes_first() {
+    fn the_worst_comes_first_and_then_the_fastest_grower() {
         let rows = shown(&RowSelection::default(), &sample::snapshot());
         assert_eq!(
             rows.iter().map(|row| row.0).collect::<Vec<_>>(),
-            [4711, 1, 813, 812, 4800, 4900]
+            [4711, 812, 1, 813, 4900, 4800]
         );
+    }
+
+    #[test]
+    fn findings_go_with_their_rows_and_those_of_ended_processes_with_all() {
+        let snapshot = sample::snapshot();
+        let about = |filter: &str| {
+            let selection = RowSelection {
+                filter: filter.parse().expect("the filter is right"),
+                ..RowSelection::default()
+            };
+            let rows = selection.rows(&snapshot);
+            super::findings(&snapshot, &rows)
+                .map(|finding| finding.pid)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(about(""), [4711, 4711, 4711, 812, 3100]);
+        assert_eq!(about("state:leaking"), [4711, 4711, 4711]);
+        assert_eq!(about("pid=1"), [0; 0]);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Snapshots for the presenters' tests: every field is filled, nothing depends on the machine.
 
+mod findings;
+
+pub(crate) use findings::findings;
+
 use crate::model::{
     health::{
         AgentHealth, CallSitesHealth, FeedHealth, Health, LevelsHealth, LifecycleHealth, MapHealth,
@@ -47,6 +51,7 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         unattributed: Unattributed { fds: 9, threads: 2 },
         state: State::Growing,
         sites: sites(),
+        limits: findings::limits(),
     }
 }
 
@@ -187,6 +192,7 @@ pub(crate) fn quiet(pid: u32, parent_pid: u32, name: &str) -> ProcessRow {
         unattributed: Unattributed { fds: 3, threads: 0 },
         state: State::Healthy,
         sites: Vec::new(),
+        limits: Vec::new(),
         ..process(pid, name)
     }
 }
@@ -206,6 +212,9 @@ pub(crate) fn snapshot() -> Snapshot {
     postgres.user = "postgres".into();
     postgres.cmdline = Some("/usr/lib/postgresql/15/bin/postgres -D /var/lib/postgresql/15/main".into());
     postgres.growth.memory_bytes_per_second = Some(-512.0);
+    postgres.state = State::Recovered;
+    let mut payments = process(4711, "payments");
+    payments.state = State::Leaking;
     let mut zombie = newborn(4900, 4711, "defunct");
     zombie.state = State::Zombie;
     zombie.fds = 0;
@@ -220,10 +229,12 @@ pub(crate) fn snapshot() -> Snapshot {
             quiet(1, 0, "systemd"),
             postgres,
             quiet(813, 812, "postgres: walwr"),
-            process(4711, "payments"),
+            payments,
             newborn(4800, 4711, "sh"),
             zombie,
         ],
+        findings: findings(),
+        host_limits: findings::host_limits(),
     }
 }
 
@@ -280,6 +291,12 @@ fn name_everything_else(snapshot: &mut Snapshot, name: &str) {
     }
     for process in &mut snapshot.processes {
         process.fd_kinds = Some([(name.to_owned(), 3)].into());
+        for limit in &mut process.limits {
+            limit.limit.name = name.into();
+        }
+    }
+    for finding in &mut snapshot.findings {
+        findings::name(finding, name);
     }
     for probe in &mut snapshot.health.probes {
         probe.reason = Some(name.to_owned());

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::fields::{FieldId, Value};
+use super::fields::{FieldId, Value, severity};
 use crate::model::snapshot::ProcessRow;
 
 /// By which field, and which end first.
@@ -18,7 +18,7 @@ pub struct Sort {
 impl Default for Sort {
     fn default() -> Self {
         Self {
-            field: FieldId::Growth,
+            field: FieldId::State,
             invert: false,
         }
     }
@@ -35,16 +35,26 @@ impl Sort {
         natural != self.invert
     }
 
-    /// Total order: ties go by pid, and what was not observed comes last whichever end is first.
+    /// Total order: among equals what leaks comes first, then what is suspected to, then what grows, and the rest by pid.
+    /// What was not observed comes last whichever end is first.
     pub fn compare(&self, a: &ProcessRow, b: &ProcessRow) -> Ordering {
-        let field = self.field.field();
-        let (left, right) = ((field.value)(a), (field.value)(b));
-        let by_value = match (unknown(&left), unknown(&right)) {
-            (false, false) if self.descending() => right.order(&left),
-            (false, false) => left.order(&right),
-            (left, right) => left.cmp(&right),
-        };
-        by_value.then(a.id.cmp(&b.id))
+        let accused = |process: &ProcessRow| Some(severity(process.state)).filter(|_| process.state.grows());
+        let mut order = by_value(self.field, self.descending(), a, b);
+        order = order.then_with(|| accused(b).cmp(&accused(a)));
+        if self.field == FieldId::State {
+            order = order.then_with(|| by_value(FieldId::Growth, true, a, b));
+        }
+        order.then(a.id.cmp(&b.id))
+    }
+}
+
+fn by_value(field: FieldId, descending: bool, a: &ProcessRow, b: &ProcessRow) -> Ordering {
+    let value = field.field().value;
+    let (left, right) = (value(a), value(b));
+    match (unknown(&left), unknown(&right)) {
+        (false, false) if descending => right.order(&left),
+        (false, false) => left.order(&right),
+        (left, right) => left.cmp(&right),
     }
 }
 
@@ -59,6 +69,7 @@ fn unknown(value: &Value<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Sort;
+    use crate::model::snapshot::State;
     use crate::present::{fields::FieldId, sample};
 
     fn order(sort: Sort, rows: &[(u32, &str, Option<f64>)]) -> Vec<u32> {
@@ -83,16 +94,33 @@ mod tests {
 
     #[test]
     fn numbers_go_largest_first_with_ties_by_pid_and_unknown_last() {
-        assert_eq!(order(Sort::default(), ROWS), [4, 2, 3, 1]);
+        let growth = Sort {
+            field: FieldId::Growth,
+            invert: false,
+        };
+        assert_eq!(order(growth, ROWS), [4, 2, 3, 1]);
     }
 
     #[test]
     fn inverted_order_keeps_unknown_last_and_ties_by_pid() {
         let sort = Sort {
+            field: FieldId::Growth,
             invert: true,
-            ..Sort::default()
         };
         assert_eq!(order(sort, ROWS), [2, 3, 4, 1]);
+    }
+
+    #[test]
+    fn what_leaks_comes_first_and_among_equals_what_grows_most() {
+        assert_eq!(order(Sort::default(), ROWS), [4, 2, 3, 1]);
+        let mut leaking = sample::process(9, "z");
+        leaking.state = State::Leaking;
+        leaking.growth.memory_bytes_per_second = None;
+        for field in [FieldId::State, FieldId::User, FieldId::Threads] {
+            let sort = Sort { field, invert: false };
+            let growing = sample::process(1, "a");
+            assert!(sort.compare(&leaking, &growing).is_lt(), "{field:?}");
+        }
     }
 
     #[test]

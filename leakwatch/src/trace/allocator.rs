@@ -104,8 +104,8 @@ struct Mapped {
 /// Finds the allocators of a process, the one that most likely serves it first.
 pub(super) fn find(pid: u32) -> Result<Vec<Allocator>, TraceError> {
     let files = files(pid)?;
-    let executable =
-        fs::read_link(format!("/proc/{pid}/exe")).map_err(|error| TraceError::process(pid, error))?;
+    let executable = fs::read_link(format!("/proc/{pid}/exe"))
+        .map_err(|error| TraceError::process(pid, "readlink", "exe", error))?;
     let executable = sanitize::text(executable.as_os_str().as_encoded_bytes());
     let rank = |file: &Mapped| {
         if file.path == executable {
@@ -203,7 +203,8 @@ fn probed(functions: Vec<Function>) -> Vec<Probed> {
 
 /// Every file of which a process has something mapped as code.
 fn files(pid: u32) -> Result<Vec<Mapped>, TraceError> {
-    let maps = fs::read(format!("/proc/{pid}/maps")).map_err(|error| TraceError::process(pid, error))?;
+    let maps = fs::read(format!("/proc/{pid}/maps"))
+        .map_err(|error| TraceError::process(pid, "open", "maps", error))?;
     let maps = &maps[..maps.len().min(MOST_MAPS)];
     let mut files: Vec<Mapped> = Vec::new();
     for line in maps.split(|&byte| byte == b'\n') {

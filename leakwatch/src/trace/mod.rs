@@ -33,10 +33,14 @@ pub enum TraceError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
     /// The process is not there, or not ours to look at.
-    #[error("process {pid}: {source}")]
+    #[error("{call} /proc/{pid}/{file}: {source}")]
     Process {
         /// Its number.
         pid: u32,
+        /// What failed.
+        call: &'static str,
+        /// On which of its files.
+        file: &'static str,
         /// The kernel's answer.
         #[source]
         source: io::Error,
@@ -75,8 +79,13 @@ pub enum TraceError {
 }
 
 impl TraceError {
-    fn process(pid: u32, source: io::Error) -> Self {
-        Self::Process { pid, source }
+    fn process(pid: u32, call: &'static str, file: &'static str, source: io::Error) -> Self {
+        Self::Process {
+            pid,
+            call,
+            file,
+            source,
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Before a trace: whose functions to probe, how often they are called, what it will cost.
 
 use std::{
-    io,
     num::NonZeroU32,
     thread,
     time::{Duration, Instant},
@@ -51,8 +50,7 @@ impl Prepared {
     /// When the process cannot be traced.
     pub fn new(options: TraceOptions) -> Result<Self, TraceError> {
         let pid = options.pid.get();
-        let started =
-            usage::started(pid).ok_or_else(|| TraceError::process(pid, io::ErrorKind::NotFound.into()))?;
+        let started = usage::started(pid).map_err(|error| TraceError::process(pid, "open", "stat", error))?;
         let allocators = allocator::find(pid)?;
         let before = (SystemTime::of(pid), Instant::now());
         let seconds = u32::try_from(options.duration.as_secs()).unwrap_or(u32::MAX);

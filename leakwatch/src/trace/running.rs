@@ -99,7 +99,7 @@ impl Trace {
         }
         if self.other_program {
             Progress::OtherProgram
-        } else if usage::started(pid) == Some(self.prepared.started) {
+        } else if usage::started(pid).is_ok_and(|started| started == self.prepared.started) {
             Progress::Running {
                 samples: self.births.samples(),
             }

@@ -1,6 +1,6 @@
 //! Processor time of the process that is traced.
 
-use std::{fs, time::Instant};
+use std::{fs, io, time::Instant};
 
 /// System time at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +30,17 @@ impl SystemTime {
     }
 }
 
-/// When a process started, in clock ticks since boot: with its number the identity that survives reuse of numbers. `None` when
-/// it is gone, or only its remains are left.
-pub(super) fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
+/// When a process started, in clock ticks since boot: with its number the identity that survives reuse of numbers.
+///
+/// # Errors
+/// `ENOENT` when it is gone, `ESRCH` when only its remains are left.
+pub(super) fn started(pid: u32) -> io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let mut fields = fields.split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+    let is_gone = matches!(fields.next(), None | Some("Z" | "X"));
+    let started = fields.nth(18).and_then(|ticks| ticks.parse().ok());
+    started
+        .filter(|_| !is_gone)
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
 }

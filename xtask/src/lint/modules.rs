@@ -30,20 +30,36 @@ pub(super) const MODULES: &[Module] = &[
     pure("model", &[]),
     pure("raw", &["model"]),
     effects("kernel", &["model", "raw"]),
-    effects("record", &["raw"]),
     effects("target_file", &[]),
     effects("unwind", &["model", "target_file"]),
     effects("symbols", &["model", "target_file"]),
     pure("decode", &["model", "raw"]),
     pure("aggregate", &["model", "raw", "decode"]),
     pure("detect", &["model", "raw", "aggregate"]),
+    pure("subjects", &["model", "raw", "aggregate", "detect", "attribute"]),
     effects("limits", &["model"]),
     effects("confirm", &["model"]),
     effects("attribute", &["model", "raw", "aggregate"]),
-    pure("assemble", &["model", "raw", "aggregate", "detect", "attribute"]),
+    pure(
+        "assemble",
+        &["model", "raw", "aggregate", "detect", "attribute", "subjects"],
+    ),
+    pure(
+        "run",
+        &[
+            "model",
+            "raw",
+            "decode",
+            "aggregate",
+            "detect",
+            "attribute",
+            "assemble",
+        ],
+    ),
     pure("present", &["model"]),
     pure("present::report", &["model", "present"]),
     pure("present::profile", &["model", "present"]),
+    pure("present::findings", &["model", "present"]),
     // `top` saves what it shows as a report.
     effects("present::top", &["model", "present", "present::report"]),
     effects("present::metrics", &["model", "present", "present::profile"]),
@@ -75,6 +91,10 @@ pub(super) const MODULES: &[Module] = &[
     ),
     effects("config", &[]),
     effects("own_use", &[]),
+    effects("sampler", EVERYTHING),
+    effects("socket", &["model", "sampler"]),
+    pure("hook::limit", &["model"]),
+    effects("hook", &["model", "run", "hook::limit"]),
     effects("run", EVERYTHING),
     effects("socket", &["model", "run"]),
     effects("doctor", &["model", "kernel", "present"]),
@@ -85,12 +105,14 @@ pub(super) const MODULES: &[Module] = &[
             "kernel",
             "record",
             "config",
-            "run",
+            "sampler",
             "socket",
             "doctor",
             "present",
             "present::report",
             "present::profile",
+            "present::findings",
+            "hook",
             "unwind",
             "symbols",
             "trace",
@@ -101,7 +123,7 @@ pub(super) const MODULES: &[Module] = &[
     effects("main", &["cli"]),
 ];
 
-/// The one module that wires the stages together.
+/// The one module that runs the stages on a live host.
 pub(super) const EVERYTHING: &[&str] = &["*"];
 
 /// What a pure module must not name: the clock, the outside world, and the crates that reach it.

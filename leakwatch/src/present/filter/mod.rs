@@ -1,9 +1,9 @@
 //! The filter: which processes are shown.
 //!
 //! Terms are separated by blanks and all must hold. A bare word is looked for in name, command line, container and user.
-//! `field op value` compares a field of [`super::fields`] with one of `=` `!=` `>` `<` `>=` `<=` `~` (contains). A leading
-//! `!` turns a term round. Sizes take units (`500MiB`, `10MB`), rates a time (`growth>10MiB/h`); a rate without one is
-//! per minute, as in the table.
+//! `field op value` compares a field of [`super::fields`] with one of `=` `!=` `>` `<` `>=` `<=` `~` (contains);
+//! `state:leaking` and `name:java` are short for the likeliest of them. A leading `!` turns a term round.
+//! Sizes take units (`500MiB`, `10MB`), rates a time (`growth>10MiB/h`); a rate without one is per minute, as in the table.
 
 mod parse;
 

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use super::{Operator, Term, Test};
-use crate::model::snapshot::State;
-use crate::present::fields::{FIELDS, FieldId, Unit, state_name};
+use crate::present::fields::{FIELDS, FieldId, STATES, Unit, state_name};
 
 /// What is wrong with which term.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,8 +68,6 @@ const OPERATORS: [(&str, Operator); 7] = [
     ("~", Operator::Contains),
 ];
 
-const STATES: [State; 4] = [State::Observing, State::Healthy, State::Growing, State::Zombie];
-
 pub(super) fn terms(text: &str) -> Result<Vec<Term>, FilterError> {
     let mut at = 0;
     let mut terms = Vec::new();
@@ -106,6 +103,13 @@ fn test(typed: &str) -> Result<Test, Problem> {
         .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .unwrap_or(typed.len());
     let (name, rest) = typed.split_at(name_end);
+    if let Some((id, value)) = field_with_colon(name, rest) {
+        let operator = match id.field().unit {
+            Unit::Text => Operator::Contains,
+            _ => Operator::Equal,
+        };
+        return comparison(id, operator, value);
+    }
     let Some((operator, value)) = OPERATORS
         .iter()
         .find_map(|(sign, operator)| rest.strip_prefix(sign).map(|value| (*operator, value)))
@@ -119,6 +123,12 @@ fn test(typed: &str) -> Result<Test, Problem> {
         name: name.to_owned(),
     })?;
     comparison(id, operator, value)
+}
+
+/// `state:leaking`. A word may have a colon, too, so the name has to be that of a field and something has to follow.
+fn field_with_colon<'a>(name: &str, rest: &'a str) -> Option<(FieldId, &'a str)> {
+    let value = rest.strip_prefix(':').filter(|value| !value.is_empty())?;
+    Some((FieldId::named(name)?, value))
 }
 
 fn comparison(id: FieldId, operator: Operator, value: &str) -> Result<Test, Problem> {
@@ -142,7 +152,7 @@ fn comparison(id: FieldId, operator: Operator, value: &str) -> Result<Test, Prob
                 .map(|state| Test::State(operator, state))
                 .ok_or(Problem::BadValue {
                     field,
-                    wanted: "one of observing, healthy, growing, zombie",
+                    wanted: "one of leaking, suspected, growing, recovered, healthy, observing, zombie",
                 }),
             _ => wrong("= !="),
         },
@@ -235,7 +245,7 @@ mod tests {
             ("name>a", "name is compared with = != ~"),
             (
                 "state=sick",
-                "state needs one of observing, healthy, growing, zombie",
+                "state needs one of leaking, suspected, growing, recovered, healthy, observing, zombie",
             ),
             (
                 ">5",
@@ -248,6 +258,22 @@ mod tests {
             ("!", "nothing follows the !"),
         ] {
             assert_eq!(error(filter).problem.to_string(), text, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_colon_compares_only_after_the_name_of_a_field() {
+        for (filter, same) in [
+            ("state:leaking", "state=leaking"),
+            ("!state:healthy", "!state=healthy"),
+            ("name:Pay", "name~Pay"),
+            ("fds:12", "fds=12"),
+        ] {
+            assert_eq!(super::terms(filter), super::terms(same), "{filter}");
+        }
+        assert!(matches!(error("state:sick").problem, Problem::BadValue { .. }));
+        for word in ["http://x", "postgres:", "name:"] {
+            assert!(word.parse::<Filter>().is_ok(), "{word}");
         }
     }
 

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{collector::AgentView, group::Group};
-use crate::model::health::{MapHealth, ProbeHealth, ProbeState};
+use super::{collector::AgentView, group::Group, standing::Standing};
+use crate::model::{
+    finding::{Limit, Resource},
+    health::{MapHealth, ProbeHealth, ProbeState},
+};
 
 /// One metric.
 pub(super) struct Metric {
@@ -39,6 +42,8 @@ pub(super) enum Source {
     Group(fn(&Group) -> Option<f64>),
     /// One value a group and kind of descriptor.
     GroupFdKinds,
+    /// One value a group and resource.
+    GroupResource(fn(Resource, &Standing) -> Option<f64>),
     /// One value a probe.
     Probe(fn(&ProbeHealth) -> f64),
     /// One value a kernel map.
@@ -54,6 +59,7 @@ impl Source {
         match self {
             Self::Group(_) => &["process", "container"],
             Self::GroupFdKinds => &["process", "container", "kind"],
+            Self::GroupResource(_) => &["process", "container", "resource"],
             Self::Probe(_) => &["probe"],
             Self::Map(_) => &["map"],
             Self::Agent(_) => &[],
@@ -87,6 +93,33 @@ const fn group(
     metric(name, Kind::Gauge, unit, Source::Group(value), help)
 }
 
+const fn standing(
+    name: &'static str,
+    unit: &'static str,
+    value: fn(Resource, &Standing) -> Option<f64>,
+    help: &'static str,
+) -> Metric {
+    metric(name, Kind::Gauge, unit, Source::GroupResource(value), help)
+}
+
+/// The value when it is one of memory.
+fn of_memory<T>(resource: Resource, value: Option<T>) -> Option<T> {
+    value.filter(|_| resource == Resource::Memory)
+}
+
+/// The value when it is a number of things.
+fn of_things<T>(resource: Resource, value: Option<T>) -> Option<T> {
+    value.filter(|_| resource != Resource::Memory)
+}
+
+fn most(limit: &Limit) -> f64 {
+    limit.value as f64
+}
+
+fn used(limit: &Limit) -> f64 {
+    limit.in_use as f64
+}
+
 const fn gauge(
     name: &'static str,
     unit: &'static str,
@@ -117,7 +150,7 @@ pub(super) const CATALOG: &[Metric] = &[
         "leakwatch_growing_processes",
         "",
         |g| Some(g.growing as f64),
-        "Processes whose floor of memory, descriptors or threads keeps reaching new highs.",
+        "Processes whose floor of memory, descriptors, threads or mappings keeps reaching new highs, leak or not.",
     ),
     group(
         "leakwatch_process_start_time_seconds",
@@ -222,6 +255,83 @@ pub(super) const CATALOG: &[Metric] = &[
         "",
         |g| Some(g.unattributed_threads as f64),
         "Threads, main threads aside, that no observed birth accounts for.",
+    ),
+    standing(
+        "leakwatch_leaking_processes",
+        "",
+        |_, s| s.verdicts.map(|v| v.leaking as f64),
+        "Processes that leak the resource: at a confidence of 0.9 and more. Present while there is a finding, growing or \
+         recovered included.",
+    ),
+    standing(
+        "leakwatch_suspected_processes",
+        "",
+        |_, s| s.verdicts.map(|v| v.suspected as f64),
+        "Processes that more likely leak the resource than not, without those that leakwatch_leaking_processes counts. \
+         Present while there is a finding.",
+    ),
+    standing(
+        "leakwatch_exhausting_processes",
+        "",
+        |_, s| s.verdicts.map(|v| v.exhausting as f64),
+        "Processes that reach a limit of the resource within ten minutes or have nearly done so, leak or not. Present \
+         while there is a finding.",
+    ),
+    standing(
+        "leakwatch_leak_confidence_ratio",
+        "ratio",
+        |_, s| s.confidence,
+        "Probability that the resource leaks, of the process of which that is likeliest. Present while there is a finding.",
+    ),
+    standing(
+        "leakwatch_leak_bytes_per_second",
+        "bytes per second",
+        |r, s| of_memory(r, s.rate),
+        "How fast memory grows by the findings, summed over processes; absent without one.",
+    ),
+    standing(
+        "leakwatch_leak_items_per_second",
+        "per second",
+        |r, s| of_things(r, s.rate),
+        "How fast descriptors, threads or mappings grow by the findings, summed over processes; absent without one.",
+    ),
+    standing(
+        "leakwatch_time_to_limit_earliest_seconds",
+        "seconds",
+        |_, s| s.earliest_seconds,
+        "When the first process reaches its nearest limit, at the earliest: lower end of a 95 % interval. Absent when \
+         nothing rises.",
+    ),
+    standing(
+        "leakwatch_time_to_limit_latest_seconds",
+        "seconds",
+        |_, s| s.latest_seconds,
+        "When that process reaches it at the latest: upper end of the interval. Absent when it may never be.",
+    ),
+    standing(
+        "leakwatch_tightest_limit_bytes",
+        "bytes",
+        |r, s| of_memory(r, s.limit.as_ref().map(most)),
+        "The limit on memory of which most is used; absent while less than half of every limit is and nothing is found.",
+    ),
+    standing(
+        "leakwatch_tightest_limit_used_bytes",
+        "bytes",
+        |r, s| of_memory(r, s.limit.as_ref().map(used)),
+        "What counts against that limit: of a cgroup's more than the process's own.",
+    ),
+    standing(
+        "leakwatch_tightest_limit",
+        "",
+        |r, s| of_things(r, s.limit.as_ref().map(most)),
+        "The limit on descriptors, threads or mappings of which most is used; absent while less than half of every limit \
+         is and nothing is found.",
+    ),
+    standing(
+        "leakwatch_tightest_limit_used",
+        "",
+        |r, s| of_things(r, s.limit.as_ref().map(used)),
+        "What counts against that limit: of a cgroup's or a user's more than the process's own.",
     ),
     metric(
         "leakwatch_build_info",
@@ -504,10 +614,14 @@ Processes of the same name in the same container are one group and share their s
 group unless the help says otherwise. `process` is the command name, `container` the first 12 digits of the container id
 or empty. There is no PID, command line or path in any label.
 
-At most `--metrics-max-groups` (default 500) groups get series of their own: first those that grow or hold at least 80 %
-of the descriptors they may, then those admitted less than 15 minutes ago, then the largest. The rest is summed into
-`process=\"__other__\"`, without limit, ratio and start time, and counted in `leakwatch_series_dropped_total`. When the last
+At most `--metrics-max-groups` (default 500) groups get series of their own: first those that grow or have used at least
+80 % of a limit, then those admitted less than 15 minutes ago, then the largest. The rest is summed into
+`process=\"__other__\"`, without limit, ratio, time and confidence, and counted in `leakwatch_series_dropped_total`. When the last
 process of a group exits, its series end with the next scrape.
+
+What is found about a resource (`resource` is `memory`, `fd`, `thread` or `maps`) has series only while there is a finding
+about a process of the group, and at most one a resource. `leakwatch_leaking_processes > 0` is the condition to alert on:
+the detector has waited for its evidence already.
 
 A value that was not observed has no series; it is never 0.
 

@@ -15,6 +15,7 @@ use super::{
     group::{self, Group},
 };
 use crate::model::{
+    finding::Resource,
     health::{AgentHealth, CallSitesHealth, FeedHealth, LevelsHealth, LifecycleHealth},
     snapshot::Snapshot,
 };
@@ -146,6 +147,18 @@ impl SnapshotCollector {
                 })
                 .map(|(key, (kind, count))| sample(&[&key.process, &key.container, kind], *count as f64))
                 .collect(),
+            Source::GroupResource(value) => self
+                .groups
+                .iter()
+                .flat_map(|group| {
+                    let standings = Resource::ALL.into_iter().zip(&group.standings);
+                    standings.map(move |(resource, standing)| (&group.key, resource, standing))
+                })
+                .filter_map(|(key, resource, standing)| {
+                    let labels = [&key.process, &key.container, resource.name()];
+                    Some(sample(&labels, value(resource, standing)?))
+                })
+                .collect(),
             Source::Probe(value) => self
                 .snapshot
                 .health
@@ -211,16 +224,20 @@ mod tests {
 
     use prometheus::{TextEncoder, core::Collector};
 
-    use super::Scrapes;
+    use super::{CATALOG, Scrapes};
     use crate::{
         model::{
+            finding::Finding,
             health::{
                 AgentHealth, CallSitesHealth, FeedHealth, Health, LevelsHealth, LifecycleHealth, MapHealth,
                 ProbeHealth, ProbeState,
             },
             snapshot::{Growth, ProcessRow, Snapshot, State, Unattributed},
         },
-        present::metrics::fixture::{row, snapshot},
+        present::{
+            metrics::fixture::{row, snapshot},
+            sample,
+        },
     };
 
     fn render(scrapes: &mut Scrapes, snapshot: Snapshot) -> String {
@@ -264,16 +281,28 @@ mod tests {
                 threads_per_second: Some(0.0),
             },
             unattributed: Unattributed { fds: 4, threads: 1 },
-            state: State::Growing,
+            state: State::Leaking,
             ..row(4_711, "java")
         };
         java.id.start_time_ns = 60_250_000_000;
+        java.limits = sample::process(4_711, "java").limits;
         let odd = ProcessRow {
             fds: 3,
             ..row(7, "a \"b\\ c\u{1b}[31m")
         };
+        let findings = sample::findings().into_iter().map(|finding| Finding {
+            start_time_ns: java.id.start_time_ns,
+            ..finding
+        });
+        let findings = findings.collect();
         let mut snapshot = snapshot(3_600_000_000_000, vec![odd, java]);
-        snapshot.health = Health {
+        snapshot.findings = findings;
+        snapshot.health = health();
+        snapshot
+    }
+
+    fn health() -> Health {
+        Health {
             probes: vec![
                 probe("sys_exit", ProbeState::Attached, 1_000),
                 probe("page_faults", ProbeState::Fallback, 0),
@@ -336,8 +365,7 @@ mod tests {
                 rss_error_bound_bytes: 524_288,
                 fds_truncated: 1,
             },
-        };
-        snapshot
+        }
     }
 
     #[test]
@@ -349,6 +377,28 @@ mod tests {
             assert!(!text.contains(secret), "{secret:?} leaked");
         }
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn every_metric_of_the_catalogue_has_a_value_somewhere() {
+        let mut scrapes = Scrapes::new(500);
+        scrapes.completed(0.000_5);
+        let text = render(&mut scrapes, everything());
+        for metric in CATALOG {
+            assert!(
+                text.contains(&format!("# TYPE {} ", metric.name)),
+                "{}",
+                metric.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_finding_ends_with_its_process() {
+        let mut snapshot = everything();
+        snapshot.processes.retain(|process| process.name != "java");
+        let text = render(&mut Scrapes::new(500), snapshot);
+        assert!(!text.contains("leakwatch_leaking_processes"), "{text}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) fn snapshot(uptime_ns: u64, processes: Vec<ProcessRow>) -> Snapshot {
         uptime_ns,
         health: Health::default(),
         processes,
+        findings: Vec::new(),
+        host_limits: Vec::new(),
     }
 }
 
@@ -47,5 +49,6 @@ pub(super) fn row(pid: u32, name: &str) -> ProcessRow {
         unattributed: Unattributed::default(),
         state: State::Observing,
         sites: Vec::new(),
+        limits: Vec::new(),
     }
 }

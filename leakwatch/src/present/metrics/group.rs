@@ -2,7 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::snapshot::{ProcessRow, Snapshot, State};
+use super::standing::{Standing, Standings};
+use crate::model::{
+    finding::{Finding, Resource, Verdict},
+    identity::ProcessId,
+    snapshot::{ProcessRow, Snapshot},
+};
+use crate::present::words;
 
 /// The `process` label of everything beyond the cap.
 pub(super) const OTHER: &str = "__other__";
@@ -10,8 +16,8 @@ pub(super) const OTHER: &str = "__other__";
 /// Digits of a container id that `docker ps` and `crictl ps` print.
 const CONTAINER_DIGITS: usize = 12;
 
-/// From this share of its descriptor limit on, a process is about to fail.
-const FDS_URGENT_RATIO: f64 = 0.8;
+/// From this share of a limit on, a process is about to fail.
+const URGENT_RATIO: f64 = 0.8;
 
 /// The label values of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,6 +91,8 @@ pub(super) struct Group {
     pub(super) threads_growth: Option<f64>,
     /// Start of the oldest process, seconds since the epoch.
     pub(super) oldest_start_seconds: Option<f64>,
+    /// What is found about each resource.
+    pub(super) standings: Standings,
 }
 
 /// How far one process has used up its descriptors.
@@ -126,6 +134,7 @@ impl Group {
             fds_growth: None,
             threads_growth: None,
             oldest_start_seconds: None,
+            standings: Standings::default(),
         }
     }
 
@@ -137,14 +146,13 @@ impl Group {
     /// Whether somebody should look at it now.
     pub(super) fn is_urgent(&self) -> bool {
         self.growing > 0
-            || self
-                .worst_fds
-                .is_some_and(|worst| worst.ratio >= FDS_URGENT_RATIO)
+            || self.worst_fds.is_some_and(|worst| worst.ratio >= URGENT_RATIO)
+            || self.standings.iter().any(is_urgent)
     }
 
-    fn add(&mut self, row: &ProcessRow, boot_unix_seconds: f64) {
+    fn add(&mut self, row: &ProcessRow, findings: &[&Finding], boot_unix_seconds: f64) {
         self.processes += 1;
-        self.growing += u64::from(row.state == State::Growing);
+        self.growing += u64::from(row.state.grows());
         self.rss_anon_bytes += row.rss_anon_bytes;
         self.rss_file_bytes += row.rss_file_bytes;
         self.rss_shmem_bytes += row.rss_shmem_bytes;
@@ -167,6 +175,13 @@ impl Group {
             self.oldest_start_seconds
                 .map_or(start, |oldest| oldest.min(start)),
         );
+        for (resource, standing) in Resource::ALL.into_iter().zip(&mut self.standings) {
+            let findings = findings.iter().copied();
+            standing.add(
+                findings.filter(|finding| finding.resource == resource),
+                row.limits.iter().filter(|used| used.resource == resource),
+            );
+        }
     }
 
     fn add_kinds(&mut self, kinds: Option<&BTreeMap<String, u32>>) {
@@ -198,7 +213,20 @@ impl Group {
         self.memory_growth = sum_known(self.memory_growth, group.memory_growth);
         self.fds_growth = sum_known(self.fds_growth, group.fds_growth);
         self.threads_growth = sum_known(self.threads_growth, group.threads_growth);
+        for (standing, more) in self.standings.iter_mut().zip(&group.standings) {
+            standing.fold(more);
+        }
     }
+}
+
+fn is_urgent(standing: &Standing) -> bool {
+    standing
+        .verdicts
+        .is_some_and(|verdicts| verdicts.leaking + verdicts.suspected + verdicts.exhausting > 0)
+        || standing
+            .limit
+            .as_ref()
+            .is_some_and(|limit| words::share(limit) >= URGENT_RATIO)
 }
 
 fn sum_known<T: std::ops::Add<Output = T>>(total: Option<T>, more: Option<T>) -> Option<T> {
@@ -215,15 +243,32 @@ fn worst(a: Option<FdUse>, b: Option<FdUse>) -> Option<FdUse> {
     }
 }
 
+/// Those about processes that live.
+fn by_process(findings: &[Finding]) -> HashMap<ProcessId, Vec<&Finding>> {
+    let mut by_process: HashMap<_, Vec<_>> = HashMap::new();
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.verdict != Verdict::Ended)
+    {
+        by_process.entry(finding.id()).or_default().push(finding);
+    }
+    by_process
+}
+
 /// All groups of a snapshot, in ascending order of their labels. `boot_unix_seconds` is when `CLOCK_BOOTTIME` was 0.
 pub(super) fn group(snapshot: &Snapshot, boot_unix_seconds: f64) -> Vec<Group> {
     let mut groups: HashMap<GroupKey, Group> = HashMap::new();
+    let findings = by_process(&snapshot.findings);
     for row in &snapshot.processes {
         let key = GroupKey::of(row);
         groups
             .entry(key.clone())
             .or_insert_with(|| Group::empty(key))
-            .add(row, boot_unix_seconds);
+            .add(
+                row,
+                findings.get(&row.id).map_or(&[], Vec::as_slice),
+                boot_unix_seconds,
+            );
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
     groups.sort_unstable_by(|a, b| a.key.cmp(&b.key));

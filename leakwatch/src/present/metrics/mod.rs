@@ -13,6 +13,7 @@ mod collector;
 mod fixture;
 mod group;
 mod serve;
+mod standing;
 
 pub use catalog::markdown;
 pub use serve::{DEFAULT_MAX_GROUPS, MetricsOptions, Wishes, router, serve};

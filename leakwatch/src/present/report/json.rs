@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::model::snapshot::Snapshot;
-use crate::present::rows::Row;
+use crate::present::rows::{self, Row};
 
 pub(super) fn write_indented(snapshot: &Snapshot, rows: &[Row], out: &mut dyn io::Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &chosen(snapshot, rows))?;
@@ -27,6 +27,8 @@ fn chosen(snapshot: &Snapshot, rows: &[Row]) -> Snapshot {
             .iter()
             .map(|row| snapshot.processes[row.index].clone())
             .collect(),
+        findings: rows::findings(snapshot, rows).cloned().collect(),
+        host_limits: snapshot.host_limits.clone(),
     }
 }
 

@@ -7,7 +7,7 @@ use ratatui::{
     symbols::border,
 };
 
-use crate::model::snapshot::State;
+use crate::model::{finding::Verdict, snapshot::State};
 use crate::present::text;
 
 /// What a terminal can show.
@@ -104,8 +104,22 @@ impl Theme {
         match state {
             State::Observing => (self.pick('·', '.'), Role::Quiet),
             State::Healthy => (self.pick('✔', '+'), Role::Good),
-            State::Growing => (self.pick('▲', '^'), Role::Warning),
+            State::Recovered => (self.pick('▽', '-'), Role::Good),
+            State::Growing => (self.pick('▲', '^'), Role::Plain),
+            State::Suspected => ('?', Role::Warning),
+            State::Leaking => ('!', Role::Bad),
             State::Zombie => (self.pick('✖', 'x'), Role::Quiet),
+        }
+    }
+
+    pub(super) fn verdict(self, verdict: Verdict) -> (char, Role) {
+        match verdict {
+            Verdict::Healthy => self.state(State::Healthy),
+            Verdict::Ended => (self.pick('✖', 'x'), Role::Quiet),
+            Verdict::Recovered => self.state(State::Recovered),
+            Verdict::Growing => self.state(State::Growing),
+            Verdict::Suspected => self.state(State::Suspected),
+            Verdict::Leaking => self.state(State::Leaking),
         }
     }
 

@@ -1,12 +1,9 @@
 //! `cargo xtask bench`: what leakwatch costs, measured beside other tools doing the same. Reports; asserts nothing.
 
-mod document;
-mod machine;
 mod overhead;
 mod process;
 mod scale;
 mod spread;
-mod table;
 mod trace;
 mod unwinding;
 mod worker;
@@ -15,6 +12,7 @@ use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use leakwatch_tests::{document, machine};
 
 /// Measures what leakwatch costs, beside other tools doing the same
 #[derive(Parser)]
@@ -72,7 +70,7 @@ fn report(name: &str, run: &Run, measure: fn(bool) -> Result<String>) -> Result<
         rustix::process::geteuid().is_root(),
         "probes need root: sudo -E cargo xtask bench {name}"
     );
-    let mut text = machine::describe(name)?;
+    let mut text = machine::describe(&format!("cargo xtask bench {name}"))?;
     write!(text, "\n{}", measure(run.quick)?)?;
     println!("{text}");
     if let Some(page) = &run.write {

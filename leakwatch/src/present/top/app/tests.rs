@@ -10,15 +10,27 @@ use crate::present::{
     fields::FieldId,
     rows::RowSelection,
     sample,
+    sort::Sort,
     top::{
         Theme, TopOptions,
         action::{Action, Effect, Motion},
     },
 };
 
+/// Several processes have one state, but hardly two the same growth.
+fn by_growth() -> RowSelection {
+    RowSelection {
+        sort: Sort {
+            field: FieldId::Growth,
+            invert: false,
+        },
+        ..RowSelection::default()
+    }
+}
+
 fn app() -> App {
     let options = TopOptions {
-        rows: RowSelection::default(),
+        rows: by_growth(),
         fd_kinds_of_all: false,
         theme: Theme {
             color: false,

@@ -8,7 +8,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{lines, sites, spark::spark};
+use super::{findings, lines, sites, spark::spark};
 use crate::model::snapshot::{ProcessRow, Snapshot};
 use crate::present::{
     fields::FieldId,
@@ -25,7 +25,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
         return 0;
     };
     let width = usize::from(area.width.saturating_sub(2));
-    let mut text = identity(app.theme, snapshot, process, width);
+    let mut text = findings::lines(app.theme, snapshot, process, width);
+    text.extend(identity(app.theme, snapshot, process, width));
     text.extend(resources(app, snapshot, process, width));
     text.extend(sites::lines(app.theme, process, width));
     let title = format!("{} {}", process.id.pid, app.theme.text(&process.name));

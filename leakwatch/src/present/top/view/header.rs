@@ -8,6 +8,7 @@ use ratatui::{
 
 use crate::model::snapshot::{Snapshot, State};
 use crate::present::{
+    fields::state_name,
     summary,
     top::{
         app::App,
@@ -37,15 +38,7 @@ fn place<'a>(app: &App, snapshot: &Snapshot) -> Line<'a> {
         line.push_span(Span::styled(" PAUSED ", theme.style(Role::Bar)));
         line.push_span("  ");
     }
-    let growing = snapshot
-        .processes
-        .iter()
-        .filter(|process| process.state == State::Growing);
-    let (sign, role) = theme.state(State::Growing);
-    match growing.count() {
-        0 => line.push_span("0 growing"),
-        some => line.push_span(Span::styled(format!("{sign} {some} growing"), theme.style(role))),
-    }
+    verdicts(&mut line, theme, snapshot);
     let (shown, all) = (app.rows.len(), snapshot.processes.len());
     line.push_span(if shown == all {
         format!(" of {all}")
@@ -82,6 +75,30 @@ fn place<'a>(app: &App, snapshot: &Snapshot) -> Line<'a> {
         line.push_span(Span::styled(filter, theme.style(Role::Warning)));
     }
     line
+}
+
+/// How many leak, how many are suspected to and how many grow; that none leaks is said as well.
+fn verdicts(line: &mut Line<'_>, theme: Theme, snapshot: &Snapshot) {
+    let count = |state| {
+        snapshot
+            .processes
+            .iter()
+            .filter(|process| process.state == state)
+            .count()
+    };
+    let counts = [State::Leaking, State::Suspected, State::Growing].map(|state| (state, count(state)));
+    let mut some = counts.into_iter().filter(|(_, count)| *count > 0).peekable();
+    if some.peek().is_none() {
+        line.push_span("0 leaking");
+    }
+    for (number, (state, count)) in some.enumerate() {
+        if number > 0 {
+            line.push_span(", ");
+        }
+        let (sign, role) = theme.state(state);
+        let text = format!("{sign} {count} {}", state_name(state));
+        line.push_span(Span::styled(text, theme.style(role)));
+    }
 }
 
 fn trust<'a>(theme: Theme, snapshot: &Snapshot) -> Line<'a> {

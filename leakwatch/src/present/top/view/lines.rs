@@ -84,6 +84,30 @@ pub(super) fn wrapped(entry: Line<'static>, width: usize) -> Vec<Line<'static>> 
     lines
 }
 
+/// A sentence on as many lines as it takes, broken between words; a word wider than a line is broken anywhere.
+pub(super) fn prose(sentence: Line<'static>, width: usize) -> Vec<Line<'static>> {
+    let room = width.saturating_sub(INDENT.len()).max(1);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    let mut used = 0;
+    for span in sentence.spans {
+        for word in span.content.split_inclusive(' ') {
+            let columns = text::width(word.trim_end());
+            let word = Span::styled(word.to_owned(), span.style);
+            if lines.is_empty() || used + columns > room {
+                let mut broken = wrapped(Line::from(word), width);
+                used = broken
+                    .last()
+                    .map_or(0, |line| line.width().saturating_sub(INDENT.len()));
+                lines.append(&mut broken);
+            } else {
+                used += word.width();
+                push(&mut lines, word);
+            }
+        }
+    }
+    lines
+}
+
 fn push(lines: &mut [Line<'static>], span: Span<'static>) {
     if let Some(line) = lines.last_mut() {
         line.push_span(span);
@@ -101,7 +125,7 @@ pub(super) fn heading<'a>(theme: Theme, text: impl Into<String>) -> Line<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{flow, wrapped};
+    use super::{flow, prose, wrapped};
     use ratatui::text::Line;
 
     #[test]
@@ -109,6 +133,19 @@ mod tests {
         let lines = flow(["one", "two", "threehundred", "4"].map(Line::from), 12);
         let text: Vec<_> = lines.iter().map(ToString::to_string).collect();
         assert_eq!(text, ["  one   two", "  threehundred", "  4"]);
+    }
+
+    #[test]
+    fn a_sentence_is_broken_between_words_and_a_long_word_anywhere() {
+        let lines = prose(
+            Line::from(vec!["+1 ".into(), "leaks sockets/of/it now".into()]),
+            10,
+        );
+        let text: Vec<_> = lines
+            .iter()
+            .map(|line| line.to_string().trim_end().to_owned())
+            .collect();
+        assert_eq!(text, ["  +1 leaks", "  sockets/", "  of/it", "  now"]);
     }
 
     #[test]

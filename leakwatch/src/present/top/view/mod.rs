@@ -2,6 +2,7 @@
 
 mod details;
 mod filter;
+mod findings;
 mod footer;
 mod header;
 mod health;

@@ -9,7 +9,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use crate::model::snapshot::{ProcessRow, State};
+use crate::model::snapshot::ProcessRow;
 use crate::present::{
     columns::{self, Column},
     fields::{Field, FieldId},
@@ -113,10 +113,9 @@ fn name<'a>(app: &App, process: &ProcessRow, row: &Row, name: Cow<'a, str>) -> C
 }
 
 fn role(field: &Field, process: &ProcessRow, theme: Theme) -> Role {
-    let growing = process.state == State::Growing;
     match field.id {
         FieldId::State => theme.state(process.state).1,
-        FieldId::Name if growing => Role::Warning,
+        FieldId::Name if process.state.grows() => theme.state(process.state).1,
         FieldId::Fds => match process
             .fd_limit
             .map(|limit| u64::from(process.fds) * 100 / limit.max(1))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ratatui::{Terminal, backend::TestBackend, layout::Size, style::Color};
 
 use super::draw;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Snapshot, State};
 use crate::present::{
     rows::RowSelection,
     sample,
@@ -216,6 +216,31 @@ fn no_colour_without_leave() {
         assert_eq!(coloured, wanted);
         let sixteen = |color: Color| !matches!(color, Color::Rgb(..) | Color::Indexed(_));
         assert!(cells.iter().all(|cell| sixteen(cell.fg) && sixteen(cell.bg)));
+    }
+}
+
+#[test]
+fn a_verdict_is_a_word_and_a_colour() {
+    let theme = Theme {
+        color: true,
+        ascii: false,
+    };
+    for (state, word, color) in [
+        (State::Leaking, "leaking", Color::Red),
+        (State::Suspected, "suspected", Color::Yellow),
+        (State::Recovered, "recovered", Color::Green),
+    ] {
+        let mut snapshot = sample::snapshot();
+        snapshot.processes[3].state = state;
+        let terminal = terminal(&app(theme, SIZES[1], &snapshot, &[]));
+        let buffer = terminal.backend().buffer();
+        let said = (0..buffer.area.height).any(|y| {
+            let line: String = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
+            line.contains("payments")
+                && line.contains(word)
+                && (0..buffer.area.width).any(|x| buffer[(x, y)].fg == color)
+        });
+        assert!(said, "{word}\n{}", terminal.backend());
     }
 }
 

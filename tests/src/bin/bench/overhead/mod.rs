@@ -10,8 +10,9 @@ mod report;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use leakwatch_tests::machine;
 
-use crate::{machine, spread::Spread, worker::Timing};
+use crate::{spread::Spread, worker::Timing};
 use condition::{CONDITIONS, Condition, Running};
 
 /// Rounds over all conditions.

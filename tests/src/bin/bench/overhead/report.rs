@@ -1,10 +1,12 @@
 //! Tables of what was added, and what became of the budgets.
 
+use leakwatch_tests::markdown::Table;
+
 use super::{
     Round,
     condition::{CONDITIONS, Condition},
 };
-use crate::{spread::Spread, table::Table, worker::Timing};
+use crate::{spread::Spread, worker::Timing};
 
 /// A traced call may cost so many times what an empty program costs.
 const RATIO: f64 = 1.5;

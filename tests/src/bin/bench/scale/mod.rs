@@ -6,8 +6,9 @@ mod watcher;
 use std::{process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
+use leakwatch_tests::machine;
 
-use crate::{machine, process::Background};
+use crate::process::Background;
 use watcher::{Measured, WATCHERS, Watcher};
 
 /// Processes started for each part.

@@ -1,10 +1,12 @@
 //! Tables of what the watchers used, and what became of the budgets.
 
+use leakwatch_tests::markdown::Table;
+
 use super::{
     Part, Windows,
     watcher::{Share, Watcher},
 };
-use crate::{spread::Spread, table::Table};
+use crate::spread::Spread;
 
 const MIB: f64 = 1_048_576.0;
 

@@ -10,14 +10,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use leakwatch_tests::leaks;
+use leakwatch_tests::{leaks, machine, markdown::Table};
 
 use self::watcher::Watcher;
 use crate::{
-    machine,
     process::{self, Background},
     spread::Spread,
-    table::Table,
 };
 
 /// Allocations and frees in one round of `tests/programs/allocations.c`.

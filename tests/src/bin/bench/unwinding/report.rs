@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use leakwatch_tests::markdown::Table;
+
 use super::Samples;
-use crate::table::Table;
 
 /// One row for each program, and one for all.
 pub(super) fn render(rows: &[(&str, Samples)]) -> String {

@@ -5,7 +5,7 @@ use std::{fs, time::SystemTime};
 use anyhow::{Context as _, Result};
 
 /// The machine, the date and the command, as one paragraph.
-pub(crate) fn describe(section: &str) -> Result<String> {
+pub fn describe(command: &str) -> Result<String> {
     let cpus = fs::read_to_string("/proc/cpuinfo").context("/proc/cpuinfo")?;
     let model = cpus
         .lines()
@@ -14,7 +14,7 @@ pub(crate) fn describe(section: &str) -> Result<String> {
     let kernel = rustix::system::uname();
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     Ok(format!(
-        "`cargo xtask bench {section}` on {}: {} x {model}, {} GiB of memory, Linux {} ({}), leakwatch {}; load average {} when it began.\n",
+        "`{command}` on {}: {} x {model}, {} GiB of memory, Linux {} ({}), leakwatch {}; load average {} when it began.\n",
         &date[..10],
         cores(),
         memory_gib()?,
@@ -26,12 +26,12 @@ pub(crate) fn describe(section: &str) -> Result<String> {
 }
 
 /// Processors this process may use.
-pub(crate) fn cores() -> usize {
+pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Load average of the last minute: what else kept the machine busy, and what the measurement itself did.
-pub(crate) fn load_average() -> Result<f64> {
+pub fn load_average() -> Result<f64> {
     let text = fs::read_to_string("/proc/loadavg").context("/proc/loadavg")?;
     let first = text
         .split_ascii_whitespace()

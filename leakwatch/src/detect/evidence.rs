@@ -1,0 +1,157 @@
+//! What each reason adds to the logarithm of the odds. A table, so that it can be fitted anew.
+
+use crate::model::finding::{Evidence, Resource};
+
+/// Why, or why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// Few things leak.
+    Prior,
+    /// It has only just started, and everything that starts grows.
+    Young,
+    /// A verdict from before the agent was started anew.
+    Remembered,
+    /// The same program leaked the same before.
+    SeenBefore,
+    /// Nothing old dies any more.
+    Survival,
+    /// The same place gives back what else it takes.
+    Turnover,
+    /// Little is overdue.
+    Few,
+    /// Much is overdue.
+    Amount,
+    /// What is overdue is not used.
+    Stale,
+    /// What is overdue is used.
+    Touched,
+    /// The peer has closed, this side has not.
+    CloseWait,
+    /// One file, open again and again.
+    SameFile,
+    /// Threads that wait in one place and never run.
+    WaitingAlike,
+    /// A straight climb for an hour and more.
+    Climb,
+    /// The same for twice, four and eight times as long.
+    LongClimb,
+    /// The limit is near.
+    Exhausting,
+}
+
+/// Name and log-odds of each reason.
+const WEIGHTS: [(Reason, &str, f64); 16] = [
+    (Reason::Prior, "prior", -6.9),
+    (Reason::Young, "young", -2.0),
+    (Reason::Remembered, "remembered", 1.0),
+    (Reason::SeenBefore, "seen-before", 1.0),
+    (Reason::Survival, "survival", 4.0),
+    (Reason::Turnover, "turnover", 3.0),
+    (Reason::Few, "few", -1.5),
+    (Reason::Amount, "amount", 1.5),
+    (Reason::Stale, "staleness", 4.0),
+    (Reason::Touched, "in-use", -6.0),
+    (Reason::CloseWait, "close-wait", 5.0),
+    (Reason::SameFile, "same-file", 4.0),
+    (Reason::WaitingAlike, "waiting-alike", 1.0),
+    (Reason::Climb, "climb", 6.9),
+    (Reason::LongClimb, "long-climb", 1.5),
+    (Reason::Exhausting, "exhausting", 1.5),
+];
+
+/// The case for a leak, reason by reason.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Case {
+    evidence: Vec<Evidence>,
+}
+
+impl Case {
+    /// Adds a reason in words.
+    pub(super) fn add(&mut self, reason: Reason, text: String) {
+        self.add_times(reason, 1.0, text);
+    }
+
+    /// Adds a reason that counts so many times.
+    pub(super) fn add_times(&mut self, reason: Reason, times: f64, text: String) {
+        let weight = WEIGHTS.iter().find(|(of, ..)| *of == reason);
+        self.evidence.extend(weight.map(|&(_, name, log_odds)| Evidence {
+            name: name.to_owned(),
+            log_odds: log_odds * times,
+            text,
+        }));
+    }
+
+    /// Natural logarithm of the odds that it is a leak.
+    pub(super) fn log_odds(&self) -> f64 {
+        self.evidence.iter().map(|evidence| evidence.log_odds).sum()
+    }
+
+    /// Everything said, strongest first.
+    pub(super) fn into_evidence(mut self) -> Vec<Evidence> {
+        self.evidence.sort_by(|a, b| {
+            b.log_odds
+                .abs()
+                .total_cmp(&a.log_odds.abs())
+                .then_with(|| a.name.cmp(&b.name))
+        });
+        self.evidence
+    }
+}
+
+/// Something that has an opinion on whether a level leaks.
+pub(super) trait Witness {
+    /// Says it.
+    fn testify(&self, stand: &Stand, case: &mut Case);
+}
+
+/// What every witness may know beyond what it saw.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stand {
+    pub(super) now_ns: u64,
+    pub(super) resource: Resource,
+    /// Gains from which on a leak is worth a verdict.
+    pub(super) matters: f64,
+    /// What is overdue, in units of the resource.
+    pub(super) overdue: f64,
+}
+
+/// The probability for logarithmic odds.
+pub(super) fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
+}
+
+/// The inverse of [`probability`].
+pub(super) fn log_odds(probability: f64) -> f64 {
+    let probability = probability.clamp(1e-9, 1.0 - 1e-9);
+    (probability / (1.0 - probability)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_weight() {
+        let mut case = Case::default();
+        for (reason, ..) in WEIGHTS {
+            case.add(reason, String::new());
+        }
+        let names: Vec<String> = case
+            .into_evidence()
+            .into_iter()
+            .map(|evidence| evidence.name)
+            .collect();
+        assert_eq!(names.len(), WEIGHTS.len());
+        assert!(
+            WEIGHTS
+                .iter()
+                .all(|(_, name, _)| names.iter().any(|of| of == name))
+        );
+    }
+
+    #[test]
+    fn odds_and_probability_agree() {
+        assert!((probability(2.2) - 0.9).abs() < 0.01);
+        assert!((log_odds(probability(-3.0)) + 3.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,163 @@
+//! What closer looks at the overdue items of one resource showed, and when the next one is due.
+
+use leakwatch_common::kind::Kind;
+
+use super::evidence::{Case, Reason, Stand, Witness};
+use crate::model::{
+    confirm::{Confirmation, Wish},
+    finding::Resource,
+    identity::ProcessId,
+};
+
+/// A look counts for so long.
+const FRESH_NS: u64 = 30 * 60 * SECOND_NS;
+/// A wish that nobody answered is made anew after so long.
+const PATIENCE_NS: u64 = 120 * SECOND_NS;
+/// Looks are at least so far apart; those at memory cost the process something.
+const APART_NS: u64 = 20 * SECOND_NS;
+const MEMORY_APART_NS: u64 = 60 * SECOND_NS;
+/// And not farther than that.
+const MOST_APART_NS: u64 = 10 * 60 * SECOND_NS;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Items that have to be looked at to say something.
+const LEAST: u32 = 16;
+/// Part of them that is stale, or in use, to count as all.
+const STALE: f64 = 0.97;
+const MOSTLY_STALE: f64 = 0.90;
+const IN_USE: f64 = 0.20;
+/// Part whose peer has closed, and the same for threads that wait in one place.
+const CLOSED_BY_PEER: f64 = 0.9;
+/// Descriptors on one file, and the part of all that they are.
+const SAME_FILE: u32 = 32;
+const SAME_FILE_SHARE: f64 = 0.5;
+
+/// Looks at one resource of one process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Looks {
+    asked: Option<(u64, Wish)>,
+    last: Option<(u64, Confirmation)>,
+}
+
+impl Looks {
+    /// What is wanted now: the same as long as it was not answered.
+    pub(super) fn wish(
+        &mut self,
+        now_ns: u64,
+        process: ProcessId,
+        resource: Resource,
+        overdue: Option<(Kind, &[u64])>,
+    ) -> Option<&Wish> {
+        if self
+            .asked
+            .as_ref()
+            .is_some_and(|(asked_ns, _)| now_ns.saturating_sub(*asked_ns) > PATIENCE_NS)
+        {
+            self.asked = None;
+        }
+        if self.asked.is_none()
+            && self.is_due(now_ns, resource)
+            && let Some((kind, overdue)) = overdue
+        {
+            let mut items = overdue.to_vec();
+            items.sort_unstable();
+            items.dedup();
+            let wish = Wish {
+                process,
+                resource,
+                kind,
+                items,
+            };
+            self.asked = Some((now_ns, wish));
+        }
+        self.asked.as_ref().map(|(_, wish)| wish)
+    }
+
+    fn is_due(&self, now_ns: u64, resource: Resource) -> bool {
+        let Some((last_ns, last)) = &self.last else {
+            return true;
+        };
+        let least = if resource == Resource::Memory {
+            MEMORY_APART_NS
+        } else {
+            APART_NS
+        };
+        // What is clear is looked at again to see whether it still is.
+        let apart = if speaks(last) { MOST_APART_NS } else { least };
+        now_ns.saturating_sub(*last_ns) >= apart
+    }
+
+    /// Takes an answer.
+    pub(super) fn answer(&mut self, now_ns: u64, confirmation: &Confirmation) {
+        self.asked = None;
+        self.last = Some((now_ns, confirmation.clone()));
+    }
+
+    /// Whether the newest look speaks for a leak.
+    pub(super) fn confirms(&self, now_ns: u64) -> bool {
+        self.fresh(now_ns).is_some_and(speaks)
+    }
+
+    fn fresh(&self, now_ns: u64) -> Option<&Confirmation> {
+        let (seen_ns, look) = self.last.as_ref()?;
+        (now_ns.saturating_sub(*seen_ns) <= FRESH_NS && look.looked_at >= LEAST).then_some(look)
+    }
+}
+
+impl Witness for Looks {
+    fn testify(&self, stand: &Stand, case: &mut Case) {
+        let Some(look) = self.fresh(stand.now_ns) else {
+            return;
+        };
+        let of = format!("of {} overdue ones looked at", look.looked_at);
+        if part(look.touched, told(look)) >= IN_USE {
+            let text = format!("{} {of} were used between two looks", look.touched);
+            case.add(Reason::Touched, text);
+            return;
+        }
+        let stale = part(look.stale, told(look));
+        if told(look) >= LEAST && stale >= MOSTLY_STALE {
+            let times = if stale >= STALE { 1.0 } else { 0.5 };
+            let text = format!("{} {of} were not used between two looks", look.stale);
+            case.add_times(Reason::Stale, times, text);
+        }
+        if part(look.close_wait, look.looked_at) >= CLOSED_BY_PEER {
+            let text = format!(
+                "{} {of} were closed by their peer and not by this side",
+                look.close_wait
+            );
+            case.add(Reason::CloseWait, text);
+        }
+        if is_same_file(look) {
+            let text = format!("{} {of} are the same file", look.same_file);
+            case.add(Reason::SameFile, text);
+        }
+        if part(look.waiting_alike, look.looked_at) >= CLOSED_BY_PEER {
+            let text = format!("{} {of} wait in one place and did not run", look.waiting_alike);
+            case.add(Reason::WaitingAlike, text);
+        }
+    }
+}
+
+fn speaks(look: &Confirmation) -> bool {
+    let stale = told(look) >= LEAST && part(look.stale, told(look)) >= STALE;
+    let in_use = part(look.touched, told(look)) >= IN_USE;
+    !in_use && (stale || part(look.close_wait, look.looked_at) >= CLOSED_BY_PEER || is_same_file(look))
+}
+
+fn is_same_file(look: &Confirmation) -> bool {
+    look.same_file >= SAME_FILE && part(look.same_file, look.looked_at) >= SAME_FILE_SHARE
+}
+
+/// Items of which it can be told.
+fn told(look: &Confirmation) -> u32 {
+    look.stale.saturating_add(look.touched)
+}
+
+fn part(some: u32, all: u32) -> f64 {
+    if all == 0 {
+        0.0
+    } else {
+        f64::from(some) / f64::from(all)
+    }
+}

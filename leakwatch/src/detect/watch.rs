@@ -1,0 +1,492 @@
+//! One resource of one subject: its detectors, what they say together, and where it stands.
+
+use super::{
+    bank::Bank,
+    classify::{self, class},
+    evidence::{Case, Reason, Stand, Witness, probability},
+    exhaustion::Forecast,
+    floor::{Climb, Floor, Stakes, floor_at},
+    judgement::Judgement,
+    looks::Looks,
+    remember::Remembered,
+    subject::SubjectKey,
+    survival::{Survey, Survival, Survivals},
+    verdict::{Facts, Standing},
+};
+use crate::model::{
+    confirm::{Confirmation, Wish},
+    finding::{Class, Evidence, Resource, Verdict},
+    identity::ProcessId,
+    snapshot::LimitUse,
+};
+use leakwatch_common::kind::Kind;
+
+/// A process younger than this, seconds, has only just started.
+const YOUNG: f64 = 120.0;
+/// After a loss of records nothing is decided for so long.
+const FROZEN_NS: u64 = 10_000_000_000;
+/// A verdict from before a restart is kept for so long without evidence of its own.
+const HELD_NS: u64 = 900_000_000_000;
+/// Floors of this scale, 4 s, say what is held now.
+const NOW: usize = 1;
+/// The level has to have risen by this part of what survives, or deaths were missed.
+const RISEN: f64 = 0.5;
+/// A forecast is made every 4 s; every second for a process watched shorter than this, seconds.
+const FRESHLY_WATCHED: f64 = 60.0;
+/// Sites in a judgement.
+const MAX_SITES: usize = 8;
+/// Half of a limit used: its end is worth a forecast even when nothing grows.
+const HALF: u64 = 2;
+
+/// What one tick says of one resource.
+pub(super) struct Tick<'a> {
+    pub(super) now_ns: u64,
+    pub(super) unix_ms: u64,
+    pub(super) resource: Resource,
+    /// Of the process, seconds.
+    pub(super) age: f64,
+    /// Seconds.
+    pub(super) watched: f64,
+    pub(super) level: u64,
+    /// Births a second.
+    pub(super) load: f64,
+    pub(super) limits: &'a [LimitUse],
+    pub(super) survey: Option<&'a Survey<'a>>,
+    pub(super) blind: bool,
+}
+
+/// The detectors of one level that has moved, and their verdict.
+#[derive(Debug)]
+pub(super) struct Watch {
+    bank: Bank,
+    floor: Floor,
+    survivals: Survivals,
+    looks: Looks,
+    forecast: Forecast,
+    standing: Standing,
+    /// What was held when it was accused, and the most since, by floors of one scale.
+    accused: Option<Accused>,
+    past: Past,
+    frozen_until_ns: u64,
+    level: u64,
+    log_odds: f64,
+    evidence: Vec<Evidence>,
+    class: Option<Class>,
+    kind: Option<Kind>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Accused {
+    scale: usize,
+    base: f64,
+    peak: f64,
+    /// How long one had to watch, seconds.
+    span: f64,
+}
+
+/// What is known from before.
+#[derive(Clone, Debug, Default)]
+struct Past {
+    /// The verdict on this very subject, and until when it is kept.
+    kept: Option<(Remembered, u64)>,
+    /// The same program leaked this before.
+    seen_before: bool,
+}
+
+impl Witness for Past {
+    fn testify(&self, stand: &Stand, case: &mut Case) {
+        if let Some((verdict, until_ns)) = &self.kept
+            && stand.now_ns < *until_ns
+        {
+            let said = super::evidence::log_odds(verdict.confidence) - case.log_odds();
+            if said > 0.0 {
+                let text = format!("{} before leakwatch was started anew", verdict.verdict.name());
+                case.add_times(Reason::Remembered, said, text);
+            }
+        }
+        if self.seen_before {
+            let text = "an earlier process of this program leaked the same".to_owned();
+            case.add(Reason::SeenBefore, text);
+        }
+    }
+}
+
+impl Witness for Floor {
+    fn testify(&self, _: &Stand, case: &mut Case) {
+        let Some(climb) = self.sustained() else {
+            return;
+        };
+        let hours = climb.age / 3_600.0;
+        case.add(
+            Reason::Climb,
+            format!("its floor has climbed straight for {hours:.1} hours"),
+        );
+        let doublings = hours.log2().floor().clamp(0.0, 3.0);
+        if doublings >= 1.0 {
+            let text = format!("that is {doublings} times twice an hour");
+            case.add_times(Reason::LongClimb, doublings, text);
+        }
+    }
+}
+
+impl Witness for Survivals {
+    fn testify(&self, stand: &Stand, case: &mut Case) {
+        let Some(best) = self.found().first().filter(|best| best.passed) else {
+            return;
+        };
+        let text = format!(
+            "{} {} older than {:.0} s are still held; {} of 8 generations have some",
+            best.overdue,
+            best.kind.name(),
+            best.beyond_seconds,
+            best.generations
+        );
+        case.add(Reason::Survival, text);
+        if best.turns_over && best.stack.is_some() {
+            let text = format!(
+                "the same place gave back {} others; it keeps {:.1} %",
+                best.closed,
+                100.0 * best.share
+            );
+            case.add(Reason::Turnover, text);
+        }
+        let enough = stand.overdue >= stand.matters;
+        let amount = in_words(stand.resource, stand.overdue);
+        if enough {
+            case.add(Reason::Amount, format!("{amount} overdue"));
+        } else {
+            case.add(Reason::Few, format!("only {amount} overdue"));
+        }
+    }
+}
+
+impl Witness for Forecast {
+    fn testify(&self, _: &Stand, case: &mut Case) {
+        if self.exhausting
+            && let Some(limit) = &self.limit
+        {
+            let used = 100.0 * limit.in_use as f64 / limit.value as f64;
+            case.add(
+                Reason::Exhausting,
+                format!("{used:.0} % of {} is used, and rising", limit.name),
+            );
+        }
+    }
+}
+
+fn in_words(resource: Resource, amount: f64) -> String {
+    match resource {
+        Resource::Memory => format!("{:.0} MiB", amount / f64::from(1 << 20)),
+        Resource::Fd | Resource::Thread | Resource::Maps => format!("{amount:.0}"),
+    }
+}
+
+impl Watch {
+    /// Of a level that stood at `level` since `since_ns`.
+    pub(super) fn new(level: u64, since_ns: u64, now_ns: u64) -> Self {
+        Self {
+            bank: Bank::still(level, since_ns, now_ns),
+            floor: Floor::default(),
+            survivals: Survivals::default(),
+            looks: Looks::default(),
+            forecast: Forecast::default(),
+            standing: Standing::default(),
+            accused: None,
+            past: Past::default(),
+            frozen_until_ns: 0,
+            level,
+            log_odds: f64::NEG_INFINITY,
+            evidence: Vec::new(),
+            class: None,
+            kind: None,
+        }
+    }
+
+    /// Goes on where the verdict before a restart was.
+    pub(super) fn restore(&mut self, now_ns: u64, verdict: Remembered) {
+        self.standing = Standing::restored(verdict.verdict, verdict.since_unix_ms, now_ns);
+        self.log_odds = super::evidence::log_odds(verdict.confidence);
+        self.past.kept = Some((verdict, now_ns + HELD_NS));
+    }
+
+    /// An earlier process of the same program leaked this.
+    pub(super) fn was_seen_before(&mut self) {
+        self.past.seen_before = true;
+    }
+
+    /// Takes one tick into account.
+    pub(super) fn update(&mut self, tick: &Tick<'_>) {
+        self.level = tick.level;
+        let closed = self.bank.add(tick.now_ns, tick.level, tick.load);
+        let limit = self.forecast.limit.as_ref();
+        let headroom = limit.map(|limit| limit.value.saturating_sub(limit.in_use));
+        let stakes = Stakes::new(tick.resource, limit.map(|limit| limit.value), headroom);
+        self.floor.update(&self.bank, closed, tick.now_ns, &stakes);
+        if tick.blind {
+            self.survivals.forget();
+            self.frozen_until_ns = tick.now_ns + FROZEN_NS;
+        } else if let Some(survey) = tick.survey {
+            self.survivals.update(survey, tick.resource);
+        }
+        self.foresee(tick, closed);
+        self.decide(tick, &stakes);
+    }
+
+    fn foresee(&mut self, tick: &Tick<'_>, closed: u32) {
+        let due = closed & 1 << NOW != 0 || closed != 0 && tick.watched < FRESHLY_WATCHED;
+        let first = self.forecast.limit.is_none() && closed != 0;
+        if due || first {
+            let climbing = self.floor.newest().map(|climb| climb.age);
+            self.forecast = if self.is_rising() || first || self.is_half_used(tick) {
+                Forecast::of(
+                    &self.bank,
+                    tick.now_ns,
+                    climbing,
+                    tick.level,
+                    tick.limits,
+                    tick.resource,
+                )
+            } else {
+                Forecast {
+                    limit: self.forecast.limit.take(),
+                    ..Forecast::default()
+                }
+            };
+        }
+        // What counts against the limit now is known at every tick.
+        if let Some(limit) = &mut self.forecast.limit {
+            let now = tick
+                .limits
+                .iter()
+                .map(|of| &of.limit)
+                .find(|of| of.name == limit.name);
+            limit.in_use = now.map_or(limit.in_use, |now| now.in_use);
+        }
+    }
+
+    fn is_half_used(&self, tick: &Tick<'_>) -> bool {
+        let mut of = tick.limits.iter().filter(|limit| limit.resource == tick.resource);
+        of.any(|limit| limit.limit.in_use >= limit.limit.value / HALF)
+    }
+
+    /// Whether there is anything to decide about.
+    fn is_rising(&self) -> bool {
+        self.floor.growing()
+            || self.survivals.found().first().is_some_and(|best| best.rising)
+            || self.standing.verdict != Verdict::Healthy
+            || self.floor.sustained().is_some()
+    }
+
+    fn decide(&mut self, tick: &Tick<'_>, stakes: &Stakes) {
+        if !self.is_rising() {
+            // Nothing to decide, nothing to say.
+            self.log_odds = f64::NEG_INFINITY;
+            self.evidence.clear();
+            return;
+        }
+        let history = self.bank.history(NOW);
+        let now = self.bank.seconds(tick.now_ns);
+        let floor = history.last().map_or(tick.level as f64, |last| last.floor);
+        let best = self.survivals.found().first().filter(|best| best.rising);
+        let rise = best.map(|best| {
+            let since = now - tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
+            (floor - floor_at(&history, since)).max(0.0)
+        });
+        let risen = best.zip(rise).is_some_and(|(best, rise)| match tick.resource {
+            Resource::Memory => rise >= stakes.quantum,
+            _ => rise >= RISEN * best.held as f64,
+        });
+        let overdue = best.zip(rise).map_or(0.0, |(best, rise)| match tick.resource {
+            Resource::Memory => rise * best.overdue as f64 / best.held.max(1) as f64,
+            _ => (best.overdue as f64).min(rise),
+        });
+        let stand = Stand {
+            now_ns: tick.now_ns,
+            resource: tick.resource,
+            matters: stakes.matters,
+            overdue,
+        };
+        let mut case = Case::default();
+        case.add(Reason::Prior, "one in a thousand leaks".to_owned());
+        // A program that loads its data looks like one that leaks, stale pages included, until it is done.
+        let confirmed = tick.resource != Resource::Memory && self.looks.confirms(tick.now_ns);
+        if tick.age < YOUNG && !confirmed {
+            case.add(Reason::Young, format!("started only {:.0} s ago", tick.age));
+        }
+        if risen {
+            self.survivals.testify(&stand, &mut case);
+        }
+        let witnesses: [&dyn Witness; 4] = [&self.looks, &self.floor, &self.forecast, &self.past];
+        for witness in witnesses {
+            witness.testify(&stand, &mut case);
+        }
+        self.log_odds = case.log_odds();
+        self.evidence = case.into_evidence();
+        let rising = risen && best.is_some();
+        self.kind = best.map(|best| best.kind).or(self.kind);
+        self.stand(tick, best.cloned().as_ref(), rising && overdue >= stakes.quantum);
+        let climb = self.floor.newest();
+        let looks = classify::Looks {
+            resource: tick.resource,
+            verdict: self.standing.verdict,
+            age: tick.age,
+            watched: tick.watched,
+            frozen: tick.now_ns < self.frozen_until_ns,
+            climb: climb.as_ref(),
+            dried_up: self
+                .survivals
+                .found()
+                .first()
+                .is_some_and(|best| best.passed && !best.rising),
+            owned: rising,
+        };
+        self.class = class(&looks);
+    }
+
+    fn stand(&mut self, tick: &Tick<'_>, best: Option<&Survival>, overdue_rising: bool) {
+        let floor_now = |scale: usize| {
+            let recent = self.bank.recent(scale, 1);
+            recent.first().map_or(self.level as f64, |point| point.floor)
+        };
+        let mut released = false;
+        let mut quiet = 0.0;
+        let mut span = 0.0;
+        if let Some(accused) = &mut self.accused {
+            let now = floor_now(accused.scale);
+            accused.peak = accused.peak.max(now);
+            released = accused.peak > accused.base && now <= f64::midpoint(accused.base, accused.peak);
+            span = accused.span;
+            quiet = self.bank.stalled(accused.scale.max(NOW), tick.now_ns);
+        }
+        let before = self.standing.verdict;
+        self.standing.update(&Facts {
+            now_ns: tick.now_ns,
+            unix_ms: tick.unix_ms,
+            log_odds: self.log_odds,
+            growing: self.floor.growing() || overdue_rising,
+            quiet,
+            climb: span,
+            released,
+            frozen: tick.now_ns < self.frozen_until_ns,
+            held: self
+                .past
+                .kept
+                .as_ref()
+                .is_some_and(|(_, until_ns)| tick.now_ns < *until_ns),
+        });
+        let verdict = self.standing.verdict;
+        if verdict == before {
+            return;
+        }
+        match verdict {
+            Verdict::Suspected | Verdict::Leaking if before < Verdict::Suspected => {
+                self.accused = Some(self.accusation(tick, best));
+            }
+            Verdict::Healthy | Verdict::Growing => self.accused = None,
+            _ => {}
+        }
+    }
+
+    fn accusation(&self, tick: &Tick<'_>, best: Option<&Survival>) -> Accused {
+        let now = self.bank.seconds(tick.now_ns);
+        let climb: Option<Climb> = self.floor.sustained();
+        let (scale, since, span) = match (best, climb) {
+            (Some(best), _) => {
+                let seconds = tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
+                (NOW, now - seconds, 0.0)
+            }
+            (None, Some(climb)) => (climb.scale, now - climb.age, climb.span),
+            (None, None) => (NOW, now, 0.0),
+        };
+        let base = floor_at(&self.bank.history(scale), since);
+        Accused {
+            scale,
+            base,
+            peak: base,
+            span,
+        }
+    }
+
+    /// What is wanted to be looked at.
+    pub(super) fn wish(
+        &mut self,
+        now_ns: u64,
+        process: ProcessId,
+        resource: Resource,
+    ) -> Option<(f64, Wish)> {
+        let best = self.survivals.found().first().filter(|best| best.rising)?;
+        let (evidence, kind) = (best.log_evidence, best.kind);
+        let overdue = self.survivals.overdue();
+        let wish = self
+            .looks
+            .wish(now_ns, process, resource, Some((kind, overdue)))?;
+        Some((evidence, wish.clone()))
+    }
+
+    /// The answer to a wish.
+    pub(super) fn confirmed(&mut self, now_ns: u64, confirmation: &Confirmation) {
+        self.looks.answer(now_ns, confirmation);
+    }
+
+    /// Where it stands.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.standing.verdict
+    }
+
+    /// What is worth remembering, if anything.
+    pub(super) fn remembered(&self, subject: &SubjectKey, resource: Resource) -> Option<Remembered> {
+        let verdict = self.standing.verdict;
+        let matters = matches!(
+            verdict,
+            Verdict::Suspected | Verdict::Leaking | Verdict::Recovered
+        );
+        matters.then(|| Remembered {
+            subject: subject.clone(),
+            program: None,
+            resource,
+            kind: self.kind_name(resource),
+            verdict,
+            confidence: probability(self.log_odds),
+            since_unix_ms: self.standing.since_unix_ms,
+            last_unix_ms: 0,
+        })
+    }
+
+    /// In all its details.
+    pub(super) fn judgement(&self, subject: &SubjectKey, resource: Resource) -> Judgement {
+        let sites = self.survivals.found().iter();
+        let sites = sites.filter_map(|found| found.stack.map(|stack| (found.kind, stack)));
+        Judgement {
+            subject: subject.clone(),
+            process: subject.process(),
+            resource,
+            kind: self.kind_name(resource),
+            verdict: self.standing.verdict,
+            class: self.class,
+            confidence: probability(self.log_odds),
+            rate: self.forecast.rate,
+            in_use: self.level,
+            limit: self.forecast.limit.clone(),
+            seconds_to_limit: self.forecast.reached,
+            exhausting: self.forecast.exhausting,
+            since_unix_ms: self.standing.since_unix_ms,
+            evidence: self.evidence.clone(),
+            sites: sites.take(MAX_SITES).collect(),
+        }
+    }
+
+    /// Whether its limit is near.
+    pub(super) fn is_exhausting(&self) -> bool {
+        self.forecast.exhausting
+    }
+
+    fn kind_name(&self, resource: Resource) -> String {
+        let name = match (resource, self.kind) {
+            (Resource::Memory, Some(Kind::Mapping)) => "mapping",
+            (Resource::Memory, Some(_)) => "heap",
+            (Resource::Fd, Some(kind)) => kind.name(),
+            (resource, _) => resource.name(),
+        };
+        name.to_owned()
+    }
+}
