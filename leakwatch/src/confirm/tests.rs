@@ -461,14 +461,14 @@ fn cost_of_looks() {
         assert_eq!(descriptors::look(pid, &items).len(), 256)
     });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let sockets: Vec<TcpStream> = (0..4000)
-        .map(|_| TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+    let sockets: Vec<[TcpStream; 2]> = (0..4000)
+        .map(|_| {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            [client, listener.accept().unwrap().0]
+        })
         .collect();
-    let items: Vec<u64> = sockets
-        .iter()
-        .take(256)
-        .flat_map(|socket| fds(&[socket]))
-        .collect();
+    let items = sockets.iter().take(256).flat_map(|[client, _]| fds(&[client]));
+    let items: Vec<u64> = items.collect();
     time("256 sockets of a namespace with 8,000", &mut || {
         assert_eq!(descriptors::look(pid, &items).len(), 256);
     });
