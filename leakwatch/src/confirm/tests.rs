@@ -196,8 +196,8 @@ fn sockets_in_another_network_namespace() {
             rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET)?;
             let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0);
             let mut address: libc::sockaddr_in = std::mem::zeroed();
-            address.sin_family = libc::AF_INET as libc::sa_family_t;
-            let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+            address.sin_family = libc::sa_family_t::try_from(libc::AF_INET).unwrap();
+            let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_in>()).unwrap();
             assert_eq!(libc::bind(socket, (&raw const address).cast(), length), 0);
             assert_eq!(libc::dup2(socket, number), number);
             Ok(())
