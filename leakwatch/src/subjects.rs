@@ -110,7 +110,8 @@ impl<'a> Subjects<'a> {
 
 /// The group that a process is one of.
 pub fn group(attribution: &Attribution, id: &ProcessId) -> Option<SubjectKey> {
-    attribution.container(id).map(SubjectKey::Container)
+    let container = attribution.container(id).map(SubjectKey::Container);
+    container.or_else(|| attribution.unit(id).map(SubjectKey::Unit))
 }
 
 impl Group {

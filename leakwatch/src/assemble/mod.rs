@@ -103,6 +103,7 @@ fn row(
         cmdline: known.cmdline,
         runtime: known.runtime,
         container_id: known.container_id,
+        unit: known.unit,
         threads: levels.threads,
         fds: levels.fds,
         fd_limit: (levels.nofile_soft != u64::MAX).then_some(levels.nofile_soft),

@@ -10,6 +10,7 @@ mod examples;
 mod pagemap;
 pub mod runtime;
 pub mod source;
+pub mod unit;
 pub mod users;
 
 use std::{collections::HashMap, sync::Arc};
@@ -33,6 +34,10 @@ pub struct ProcessFacts {
     pub container_id: Option<Arc<str>>,
     /// Language runtime.
     pub runtime: Option<Arc<str>>,
+    /// Systemd unit, of what is in no container.
+    pub unit: Option<Arc<str>>,
+    /// Build id of the executable in hexadecimal digits: GNU's, else Go's.
+    pub build_id: Option<Arc<str>>,
 }
 
 /// Where facts come from.
@@ -100,12 +105,18 @@ impl Attribution {
 
     /// What a process runs, by a name that outlives it.
     pub fn program(&self, id: &ProcessId) -> Option<Arc<str>> {
-        self.known.get(id)?.facts.exe.clone()
+        let facts = &self.known.get(id)?.facts;
+        facts.build_id.as_ref().or(facts.exe.as_ref()).cloned()
     }
 
     /// The container that a process is in.
     pub fn container(&self, id: &ProcessId) -> Option<Arc<str>> {
         self.known.get(id)?.facts.container_id.clone()
+    }
+
+    /// The systemd unit that a process is in.
+    pub fn unit(&self, id: &ProcessId) -> Option<Arc<str>> {
+        self.known.get(id)?.facts.unit.clone()
     }
 
     /// Facts about a process.

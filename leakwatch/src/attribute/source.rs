@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt::Write as _,
     fs::{self, File},
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::PathBuf,
@@ -9,30 +10,45 @@ use std::{
 };
 
 use memmap2::Mmap;
-use object::{Object as _, read::elf::ElfFile64};
+use object::{
+    Object as _,
+    elf::NT_GNU_BUILD_ID,
+    read::elf::{ElfFile64, SectionHeader as _},
+};
 
 use super::{
     Facts, ProcessFacts, container,
     examples::{self, Sockets},
     pagemap,
     runtime::{self, Evidence},
-    users,
+    unit, users,
 };
 use crate::model::sanitize;
 
 /// Longest command line that is kept, bytes.
 const MAX_CMDLINE: usize = 4096;
-/// Executables of which it is remembered whether they are Go; then the memory starts afresh.
+/// Executables that are remembered; then the memory starts afresh.
 const MAX_EXECUTABLES: usize = 4096;
+/// Longest build id, bytes. GNU's have 20, Go's about 83.
+const MAX_BUILD_ID: usize = 128;
+/// `NT_GO_BUILD_ID` of cmd/internal/buildid; its owner is `Go`.
+const NT_GO_BUILD_ID: u32 = 4;
 
 /// Reads `/proc`.
 #[derive(Debug, Default)]
 pub struct Procfs {
     users: Option<HashMap<u32, Arc<str>>>,
     /// By device and inode.
-    go_executables: HashMap<(u64, u64), bool>,
+    executables: HashMap<(u64, u64), Executable>,
     /// By network namespace, of this tick.
     sockets: HashMap<PathBuf, Sockets>,
+}
+
+/// What an executable says of itself.
+#[derive(Clone, Debug, Default)]
+struct Executable {
+    is_go: bool,
+    build_id: Option<Arc<str>>,
 }
 
 impl Facts for Procfs {
@@ -48,14 +64,21 @@ impl Facts for Procfs {
             .as_deref()
             .and_then(|exe| exe.rsplit('/').next())
             .unwrap_or("");
+        let executable = self.executable(pid).unwrap_or_default();
+        let container_id = container::id(&cgroup).map(Arc::from);
         ProcessFacts {
+            // A container is a unit to systemd as well, by its id.
+            unit: unit::name(&cgroup)
+                .filter(|_| container_id.is_none())
+                .map(|unit| sanitize::text(unit.as_bytes()).into()),
+            build_id: executable.build_id,
             runtime: runtime::name(&Evidence {
                 exe_name: exe_name.trim_end_matches(" (deleted)"),
                 maps: &String::from_utf8_lossy(&maps),
-                go_build_info: self.is_go(pid).unwrap_or(false),
+                go_build_info: executable.is_go,
             })
             .map(Arc::from),
-            container_id: container::id(&cgroup).map(Arc::from),
+            container_id,
             cmdline: cmdline.map(|cmdline| arguments(&cmdline).into()),
             exe: exe.map(Arc::from),
         }
@@ -99,29 +122,56 @@ impl Procfs {
         self.users = None;
     }
 
-    fn is_go(&mut self, pid: u32) -> Option<bool> {
+    fn executable(&mut self, pid: u32) -> Option<Executable> {
         // The link itself: it opens the very file, whatever mount namespace its path is in, or even if it was deleted.
         let file = File::open(format!("/proc/{pid}/exe")).ok()?;
         let metadata = file.metadata().ok()?;
         let key = (metadata.dev(), metadata.ino());
-        if let Some(&known) = self.go_executables.get(&key) {
-            return Some(known);
+        if let Some(known) = self.executables.get(&key) {
+            return Some(known.clone());
         }
-        if self.go_executables.len() == MAX_EXECUTABLES {
-            self.go_executables.clear();
+        if self.executables.len() == MAX_EXECUTABLES {
+            self.executables.clear();
         }
-        let is_go = has_go_build_info(&file).unwrap_or(false);
-        self.go_executables.insert(key, is_go);
-        Some(is_go)
+        let executable = read_executable(&file).unwrap_or_default();
+        self.executables.insert(key, executable.clone());
+        Some(executable)
     }
 }
 
-fn has_go_build_info(file: &File) -> Option<bool> {
+fn read_executable(file: &File) -> Option<Executable> {
     // SAFETY: mapped read-only and privately. If the file is truncated meanwhile a read may raise SIGBUS; the kernel refuses
     // to write to or truncate the executable of a running process (ETXTBSY), and this is one.
     let data = unsafe { Mmap::map(file) }.ok()?;
     let elf = ElfFile64::<object::Endianness>::parse(&*data).ok()?;
-    Some(elf.section_by_name(".go.buildinfo").is_some())
+    Some(Executable {
+        is_go: elf.section_by_name(".go.buildinfo").is_some(),
+        build_id: build_id(&elf),
+    })
+}
+
+fn build_id(elf: &ElfFile64<'_, object::Endianness>) -> Option<Arc<str>> {
+    let endian = elf.endian();
+    let (mut gnu, mut go) = (None, None);
+    for section in elf.elf_section_table().iter() {
+        let Ok(Some(mut notes)) = section.notes(endian, elf.data()) else {
+            continue;
+        };
+        while let Ok(Some(note)) = notes.next() {
+            match (note.name(), note.n_type(endian)) {
+                (b"GNU", NT_GNU_BUILD_ID) => gnu = Some(note.desc()),
+                (b"Go", NT_GO_BUILD_ID) => go = Some(note.desc()),
+                _ => {}
+            }
+        }
+    }
+    let id = gnu.or(go).filter(|id| id.len() <= MAX_BUILD_ID)?;
+    let mut digits = String::with_capacity(2 * id.len());
+    for byte in id {
+        // Writing to a String does not fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    Some(digits.into())
 }
 
 fn arguments(cmdline: &[u8]) -> String {
@@ -151,6 +201,8 @@ mod tests {
         );
         assert_eq!(facts.runtime, None);
         assert!(facts.cmdline.is_some());
+        let build_id = facts.build_id.expect("linkers write one");
+        assert!(build_id.len() >= 16 && build_id.bytes().all(|byte| byte.is_ascii_hexdigit()));
     }
 
     #[test]

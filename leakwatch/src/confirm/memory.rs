@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufReader},
 };
 
 use super::look::nothing;

@@ -196,8 +196,8 @@ fn sockets_in_another_network_namespace() {
             rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET)?;
             let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0);
             let mut address: libc::sockaddr_in = std::mem::zeroed();
-            address.sin_family = libc::AF_INET as libc::sa_family_t;
-            let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+            address.sin_family = libc::sa_family_t::try_from(libc::AF_INET).unwrap();
+            let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_in>()).unwrap();
             assert_eq!(libc::bind(socket, (&raw const address).cast(), length), 0);
             assert_eq!(libc::dup2(socket, number), number);
             Ok(())
@@ -461,14 +461,14 @@ fn cost_of_looks() {
         assert_eq!(descriptors::look(pid, &items).len(), 256)
     });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let sockets: Vec<TcpStream> = (0..4000)
-        .map(|_| TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+    let sockets: Vec<[TcpStream; 2]> = (0..4000)
+        .map(|_| {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            [client, listener.accept().unwrap().0]
+        })
         .collect();
-    let items: Vec<u64> = sockets
-        .iter()
-        .take(256)
-        .flat_map(|socket| fds(&[socket]))
-        .collect();
+    let items = sockets.iter().take(256).flat_map(|[client, _]| fds(&[client]));
+    let items: Vec<u64> = items.collect();
     time("256 sockets of a namespace with 8,000", &mut || {
         assert_eq!(descriptors::look(pid, &items).len(), 256);
     });

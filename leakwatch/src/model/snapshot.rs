@@ -87,6 +87,9 @@ pub struct ProcessRow {
     pub runtime: Option<Arc<str>>,
     /// Container id, 12 to 64 hexadecimal digits, when in a container.
     pub container_id: Option<Arc<str>>,
+    /// Systemd unit, when in one and in no container.
+    #[serde(default)]
+    pub unit: Option<Arc<str>>,
     /// Live threads.
     pub threads: u32,
     /// Open file descriptors.

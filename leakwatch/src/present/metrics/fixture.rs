@@ -35,6 +35,7 @@ pub(super) fn row(pid: u32, name: &str) -> ProcessRow {
         cmdline: None,
         runtime: None,
         container_id: None,
+        unit: None,
         threads: 0,
         fds: 0,
         fd_limit: None,
