@@ -62,9 +62,9 @@ pub enum Command {
     Agent(agent::AgentArgs),
     /// Keep what is read in a file, to be looked at later and elsewhere
     Record(record::RecordArgs),
-    /// Write what processes hold by the stacks that took it: folded stacks, pprof, a flame graph
+    /// Say what a recording shows, or write what processes hold by the stacks that took it
     Report(report::ReportArgs),
-    /// Say what grew between two profiles
+    /// Say what grew between two recordings, two moments of one, or two profiles
     Diff(diff::DiffArgs),
     /// Find out which allocations of one process stay, by probing its allocator for a while
     Trace(trace::TraceArgs),
