@@ -66,9 +66,9 @@ pub enum Command {
     Record(record::RecordArgs),
     /// Say what leaks by exit code: for CI, for a command, for the whole host
     Check(check::CheckArgs),
-    /// Write what processes hold by the stacks that took it: folded stacks, pprof, a flame graph
+    /// Say what a recording shows, or write what processes hold by the stacks that took it
     Report(report::ReportArgs),
-    /// Say what grew between two profiles
+    /// Say what grew between two recordings, two moments of one, or two profiles
     Diff(diff::DiffArgs),
     /// Find out which allocations of one process stay, by probing its allocator for a while
     Trace(trace::TraceArgs),

@@ -42,6 +42,19 @@ impl Output {
         Ok(Self::File(path.to_owned(), file))
     }
 
+    /// What to write to piece by piece.
+    pub(super) fn into_writer(self) -> Result<Box<dyn io::Write>, Failure> {
+        match self {
+            Self::Stdout => Ok(Box::new(io::stdout().lock())),
+            Self::File(path, file) => {
+                let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+                let emptied = if is_regular { file.set_len(0) } else { Ok(()) };
+                emptied.map_err(|error| Failure::because(format!("write {}: {error}", path.display())))?;
+                Ok(Box::new(file))
+            }
+        }
+    }
+
     /// Writes all of it.
     pub(super) fn write(self, document: &[u8]) -> Result<(), Failure> {
         match self {

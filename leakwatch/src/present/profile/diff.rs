@@ -8,6 +8,8 @@ use std::{
     io::{self, Write},
 };
 
+use serde_json::json;
+
 use super::{Profile, Resource, folded::safe, label};
 use crate::present::{text, units};
 
@@ -92,6 +94,30 @@ impl Diff {
             sum.new += change.new;
         }
         most_grown_first(sums.into_values().filter(|sum| sum.delta() != 0).collect())
+    }
+
+    /// The same as [`Diff::write_table`], for a program.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        let sites: Vec<_> = self
+            .by_function()
+            .into_iter()
+            .map(|change| {
+                json!({
+                    "resource": self.resource.name(),
+                    "process": change.process,
+                    "kind": change.kind,
+                    "function": change.function,
+                    "base": change.base,
+                    "new": change.new,
+                    "change": i64::try_from(change.delta()).unwrap_or(i64::MAX),
+                })
+            })
+            .collect();
+        serde_json::to_writer_pretty(&mut *out, &json!({ "sites": sites }))?;
+        writeln!(out)
     }
 
     /// A table of what grew and what shrank, by function.

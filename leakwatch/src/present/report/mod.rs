@@ -1,5 +1,6 @@
 //! Snapshots written out: for people, for programs, for spreadsheets. One writer per format.
 
+pub mod comparison;
 mod csv;
 mod json;
 pub mod recording;

@@ -1,98 +1,22 @@
-//! `leakwatch report`: what processes hold, by the stacks that took it, for other tools.
+//! What processes hold now, by the stacks that took it.
 
-use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
-use super::{
+use super::{ProfileFormat, ReportArgs};
+use crate::cli::{
     Failure,
     output::Output,
     runtime,
     source::{self, Source},
-    top,
 };
 use crate::{
     model::{interest::Interest, snapshot::Snapshot},
-    present::profile::{self, Profile, Resource, folded, pprof, svg},
+    present::profile::{self, Profile, Resource},
     sampler::Snapshots,
 };
-
-/// Writes what processes hold by the stacks that took it: for flame graph viewers, `go tool pprof`, a browser.
-#[derive(Clone, Debug, clap::Args)]
-pub struct ReportArgs {
-    /// These processes. Repeatable
-    #[arg(
-        short,
-        long = "pid",
-        value_name = "PID",
-        value_delimiter = ',',
-        required = true
-    )]
-    pub pids: Vec<u32>,
-
-    /// What they hold
-    #[arg(long, value_enum, default_value_t = ResourceArg::Fd)]
-    pub resource: ResourceArg,
-
-    /// How long to observe: 30s, 5m; a bare number is seconds. A running agent has observed already and answers at once
-    #[arg(short, long, value_name = "TIME", default_value = "30s", value_parser = top::interval)]
-    pub duration: Duration,
-
-    /// Format
-    #[arg(short, long, value_name = "FORMAT", default_value = "folded")]
-    pub output: ReportFormat,
-
-    /// Write to this file instead of standard output
-    #[arg(long, value_name = "FILE")]
-    pub output_file: Option<PathBuf>,
-
-    /// Read from the agent that listens on this socket
-    #[arg(long, value_name = "PATH")]
-    pub connect: Option<PathBuf>,
-}
-
-/// [`Resource`] as typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ResourceArg {
-    /// Anonymous memory
-    Memory,
-    /// Open file descriptors
-    Fd,
-    /// Threads
-    Thread,
-}
-
-impl From<ResourceArg> for Resource {
-    fn from(resource: ResourceArg) -> Self {
-        match resource {
-            ResourceArg::Memory => Self::Memory,
-            ResourceArg::Fd => Self::Fd,
-            ResourceArg::Thread => Self::Thread,
-        }
-    }
-}
-
-/// How to write a profile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ReportFormat {
-    /// One line per stack, outermost function first: for flamegraph.pl, speedscope and others
-    Folded,
-    /// Compressed profile.proto: for go tool pprof, Pyroscope, Parca
-    Pprof,
-    /// A flame graph to open in a browser
-    Svg,
-}
-
-impl ReportFormat {
-    fn document(self, profile: &Profile) -> Vec<u8> {
-        match self {
-            Self::Folded => folded::write(profile).into_bytes(),
-            Self::Pprof => pprof::write(profile),
-            Self::Svg => svg::of_profile(profile).into_bytes(),
-        }
-    }
-}
 
 /// Ticks to wait for the names of functions, which are looked up while sampling goes on.
 const TICKS_FOR_NAMES: usize = 3;
@@ -100,9 +24,9 @@ const TICKS_FOR_NAMES: usize = 3;
 /// Time between two readings of our own.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs the verb.
-pub(super) fn run(args: &ReportArgs) -> Result<(), Failure> {
-    let output = Output::open(args.output_file.as_deref(), args.output == ReportFormat::Pprof)?;
+/// Observes the processes and writes their profile.
+pub(super) fn run(args: &ReportArgs, format: ProfileFormat) -> Result<(), Failure> {
+    let output = Output::open(args.output_file.as_deref(), format == ProfileFormat::Pprof)?;
     let profile = runtime::build()?.block_on(observe(args))?;
     if profile.attributed() == 0 {
         let held = match profile.resource {
@@ -116,7 +40,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), Failure> {
         };
         eprintln!("nothing to blame: {held} while these processes were observed{before}");
     }
-    output.write(&args.output.document(&profile))
+    output.write(&format.document(&profile))
 }
 
 async fn observe(args: &ReportArgs) -> Result<Profile, Failure> {
@@ -230,38 +154,4 @@ fn progress(duration: Duration) -> ProgressBar {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::{Args, Command, FromArgMatches as _};
-
-    use super::{Duration, ReportArgs, ReportFormat, ResourceArg};
-
-    fn parse(typed: &str) -> Result<ReportArgs, String> {
-        let words = std::iter::once("report").chain(typed.split(' '));
-        let matches = ReportArgs::augment_args(Command::new("report")).try_get_matches_from(words);
-        matches
-            .and_then(|matches| ReportArgs::from_arg_matches(&matches))
-            .map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_command_is_well_formed_and_its_help_is_known() {
-        let mut command = ReportArgs::augment_args(Command::new("report").term_width(100));
-        command.clone().debug_assert();
-        insta::assert_snapshot!("help", command.render_help());
-    }
-
-    #[test]
-    fn options_are_what_they_say() {
-        let args = parse("-p 1,2 --pid 3 --resource thread -d 90 -o svg").expect("the options are right");
-        assert_eq!(args.pids, [1, 2, 3]);
-        assert_eq!(
-            (args.resource, args.output),
-            (ResourceArg::Thread, ReportFormat::Svg)
-        );
-        assert_eq!(args.duration, Duration::from_secs(90));
-        assert!(parse("-o svg").is_err() && parse("-p 1 -d 0").is_err() && parse("-p 1 -o png").is_err());
-    }
 }
