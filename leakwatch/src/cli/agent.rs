@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{Failure, privileges, runtime, top};
+use super::{Failure, hooks::HookArgs, privileges, runtime, top};
 use crate::{
     kernel::{LoadOptions, catalog::PROBES},
     present::metrics::{self, DEFAULT_MAX_GROUPS, MetricsOptions, Wishes},
@@ -40,6 +40,10 @@ pub struct AgentArgs {
     /// Keep verdicts in this file, so that they outlive a restart
     #[arg(long, value_name = "FILE", env = "LEAKWATCH_STATE")]
     pub state: Option<PathBuf>,
+
+    /// Whom to tell
+    #[command(flatten)]
+    pub hooks: HookArgs,
 
     /// How the probes are to behave
     #[command(flatten)]
@@ -114,6 +118,10 @@ async fn serve(args: &AgentArgs) -> Result<(), Failure> {
     log::info!("probes attached; metrics on http://{}/metrics", args.listen);
 
     let (publish, snapshots) = watch::channel(None);
+    let hook = args
+        .hooks
+        .hook()
+        .map(|hook| tokio::spawn(hook.run(snapshots.clone())));
     let viewers = Viewers::default();
     let options = MetricsOptions {
         max_groups: args.metrics_max_groups,
@@ -142,6 +150,10 @@ async fn serve(args: &AgentArgs) -> Result<(), Failure> {
     let _ = stop.send(());
     if let Ok(Err(error)) = http.await {
         log::warn!("http: {error}");
+    }
+    if let Some(hook) = hook {
+        // The snapshots have ended with the sampler; who is being told is told to the end.
+        let _ = hook.await;
     }
     outcome
 }

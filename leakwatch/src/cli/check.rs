@@ -130,6 +130,8 @@ impl From<OutputFormat> for Format {
 
 /// How long to observe when nothing else was said.
 const DEFAULT_DURATION: Duration = Duration::from_mins(1);
+/// Nothing can be said after less.
+const SHORTEST: Duration = Duration::from_secs(10);
 
 const LEAK: u8 = 1;
 const UNOBSERVED: u8 = 3;
@@ -243,10 +245,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
     };
-    if duration.is_zero() || duration >= Duration::from_secs(1) {
+    if duration.is_zero() || duration >= SHORTEST {
         Ok(duration)
     } else {
-        Err("an observation takes at least 1s".to_owned())
+        Err("an observation takes at least 10s; 0 shows what is near a limit now".to_owned())
     }
 }
 

@@ -175,3 +175,65 @@ fn lock(children: &Mutex<BTreeSet<u32>>) -> std::sync::MutexGuard<'_, BTreeSet<u
     // A panic while the lock was held leaves a set that is still a set.
     children.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{Hook, HookOptions, Verdict};
+    use crate::{
+        model::snapshot::Snapshot,
+        present::{findings::sample as findings, sample},
+    };
+
+    #[test]
+    fn a_command_is_told_of_each_change_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let told = dir.path().join("told");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime starts");
+        let mut snapshot = Snapshot {
+            findings: vec![findings::leak(), findings::growth()],
+            ..sample::snapshot()
+        };
+        runtime.block_on(async {
+            let mut hook = Hook::new(HookOptions {
+                command: Some(format!("cat >> {}", told.display())),
+                webhook: None,
+                verdicts: vec![Verdict::Leaking, Verdict::Recovered],
+            });
+            hook.see(&snapshot, |_| false);
+            hook.see(&snapshot, |_| true);
+            hook.see(&snapshot, |_| true);
+            // Another process of the same program: the same leak.
+            snapshot.findings[0].pid += 1;
+            hook.see(&snapshot, |_| true);
+            // One after the other, so that the order of the lines is known.
+            while hook.under_way.join_next().await.is_some() {}
+            snapshot.findings[0].verdict = Verdict::Recovered;
+            hook.see(&snapshot, |_| true);
+            assert!(hook.children().len() <= 2);
+            hook.finish().await;
+        });
+        let lines = fs::read_to_string(told).expect("somebody was told");
+        let lines: Vec<serde_json::Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+            .collect();
+        let verdicts: Vec<_> = lines
+            .iter()
+            .map(|line| (&line["verdict"], &line["host"], &line["schema_version"]))
+            .collect();
+        let host = serde_json::Value::from(snapshot.host.as_str());
+        let version = serde_json::Value::from(1);
+        assert_eq!(
+            verdicts,
+            [
+                (&"leaking".into(), &host, &version),
+                (&"recovered".into(), &host, &version)
+            ]
+        );
+    }
+}

@@ -95,7 +95,8 @@ pub(super) const MODULES: &[Module] = &[
     effects("sampler", EVERYTHING),
     effects("socket", &["model", "sampler"]),
     pure("hook::limit", &["model"]),
-    effects("hook", &["model", "run", "hook::limit"]),
+    pure("hook::changes", &["model"]),
+    effects("hook", &["model", "sampler", "hook::changes", "hook::limit"]),
     effects("doctor", &["model", "kernel", "present"]),
     effects(
         "cli",

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io,
-    os::unix::process::ExitStatusExt as _,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
     process::{ExitStatus, Stdio},
 };
 
@@ -55,12 +55,17 @@ impl Running {
         self.child.wait().await
     }
 
+    pub(super) fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Passes a signal on. What the terminal sends it sends to the command as well.
     pub(super) fn forward(&self, signal: Signal) {
-        if matches!(signal, Signal::INT | Signal::QUIT) && is_in_foreground() {
+        let reaped = self.child.id().is_none();
+        if reaped || matches!(signal, Signal::INT | Signal::QUIT) && is_in_foreground() {
             return;
         }
-        // Not reaped yet, so the pid is its own; it may have ended.
+        // Not reaped, so the pid is its own; it may have ended.
         let _ = kill_process(self.pid, signal);
     }
 }
@@ -71,24 +76,32 @@ fn is_in_foreground() -> bool {
     terminal.is_ok_and(|terminal| rustix::termios::tcgetpgrp(&terminal) == Ok(getpgrp()))
 }
 
-/// Sends a signal to a process that was seen, if it is still that one.
+/// A handle on a process that was seen, if it is still that one.
+fn find(process: ProcessId) -> io::Result<OwnedFd> {
+    let pid = Pid::from_raw(process.pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+    let handle = pidfd_open(pid, PidfdFlags::empty())?;
+    // The handle is of who has the pid now; its start tells whether that is who was seen.
+    let tick_ns = 1_000_000_000 / procfs::ticks_per_second();
+    let started_ns = procfs::process::Process::new(pid.as_raw_nonzero().get())
+        .and_then(|process| process.stat())
+        .map_err(io::Error::other)?
+        .starttime
+        .saturating_mul(tick_ns);
+    if process.start_time_ns.abs_diff(started_ns) > 2 * tick_ns {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(handle)
+}
+
+/// Whether a process that was seen is still there.
+pub(super) fn is_there(process: ProcessId) -> bool {
+    find(process).is_ok()
+}
+
+/// Sends a signal to a process that was seen.
 pub(super) fn signal(process: ProcessId, signal: Signal) {
-    let told = || -> io::Result<()> {
-        let pid = Pid::from_raw(process.pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
-        let handle = pidfd_open(pid, PidfdFlags::empty())?;
-        // The handle is of who has the pid now; its age tells whether that is who was seen.
-        let started_ns = procfs::process::Process::new(pid.as_raw_nonzero().get())
-            .and_then(|process| process.stat())
-            .map_err(io::Error::other)?
-            .starttime
-            .saturating_mul(1_000_000_000 / procfs::ticks_per_second());
-        // /proc counts in ticks.
-        if process.start_time_ns.abs_diff(started_ns) > 2 * 1_000_000_000 / procfs::ticks_per_second() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        Ok(pidfd_send_signal(handle, signal)?)
-    };
-    if let Err(error) = told() {
+    let told = find(process).and_then(|handle| Ok(pidfd_send_signal(handle, signal)?));
+    if let Err(error) = told {
         debug!("process {}: {error}", process.pid);
     }
 }

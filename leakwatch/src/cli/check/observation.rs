@@ -177,7 +177,8 @@ impl Observation {
                 process: watched.process.clone(),
                 container: watched.container.clone(),
                 observed_seconds: seconds(watched.first_ns, watched.last_ns),
-                judged: watched.judged || self.findings.values().any(|finding| self::id(finding) == *id),
+                judged: watched.judged && watched.last_ns - watched.first_ns >= ENOUGH_NS
+                    || self.findings.values().any(|finding| self::id(finding) == *id),
                 ended: watched.last_ns < now_ns,
             })
             .collect();
@@ -297,7 +298,7 @@ mod tests {
             ..findings::leak()
         });
         Arc::new(Snapshot {
-            uptime_ns: second * 1_000_000_000,
+            uptime_ns: second * 10_000_000_000,
             processes: state.map(|_| process).into_iter().collect(),
             findings: finding.into_iter().collect(),
             ..sample::snapshot()
@@ -364,7 +365,7 @@ mod tests {
         assert!(!document.complete);
         assert_eq!(
             document.problems,
-            ["process 4711 (payments) ended after 2 s: too soon to say anything"]
+            ["process 4711 (payments) ended after 20 s: too soon to say anything"]
         );
         let document = observed(Target::Host, vec![snapshot(1, Some(State::Observing), None)]);
         assert!(!document.complete);
@@ -393,6 +394,15 @@ mod tests {
             vec![healthy(1, 5), healthy(2, 6), healthy(3, 7), healthy(4, 8)],
         );
         assert!(!often.complete);
+    }
+
+    #[test]
+    fn a_glance_is_no_observation() {
+        let healthy = snapshot(1, Some(State::Healthy), None);
+        let mut soon = (*healthy).clone();
+        soon.uptime_ns += 3_000_000_000;
+        let document = observed(pids(), vec![healthy, Arc::new(soon)]);
+        assert!(!document.complete && !document.targets[0].judged);
     }
 
     #[test]

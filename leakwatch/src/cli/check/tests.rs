@@ -48,6 +48,7 @@ fn what_cannot_be_is_refused() {
         "-p 1 -- make",
         "-d 0.5",
         "-d 500ms",
+        "-d 9",
         "-o pdf",
         "--fail-on growing",
         "--webhook ftp://example.com/",

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::Signal;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -24,6 +24,7 @@ use crate::{
     },
     hook::Hook,
     model::{
+        identity::ProcessId,
         interest::Interest,
         snapshot::{Snapshot, State},
     },
@@ -36,6 +37,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const NAMES_WITHIN: Duration = Duration::from_secs(1);
 /// A command whose time is over has so long to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether it has.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Watches, and starts the command if there is one.
 pub(super) async fn watch(args: &CheckArgs) -> Result<Checked, Failure> {
@@ -199,15 +203,24 @@ impl Check {
         let Some(mut command) = self.command.take() else {
             return Ok(());
         };
+        let root = command.pid();
+        let mut descendants: Vec<ProcessId> = self.observation.alive().filter(|id| id.pid != root).collect();
         for signal in [Signal::TERM, Signal::KILL] {
-            for process in self.observation.alive() {
+            command.forward(signal);
+            for &process in &descendants {
                 command::signal(process, signal);
             }
-            // It may have been too young to be seen.
-            command.forward(signal);
-            if let Ok(ended) = timeout(GRACE, command.wait()).await {
-                ended.map_err(|error| waiting(&error))?;
-                return Ok(());
+            let until = Instant::now() + GRACE;
+            while Instant::now() < until {
+                let ended = command.has_ended().map_err(|error| waiting(&error))?;
+                descendants.retain(|&process| {
+                    command::reap(process);
+                    command::is_there(process)
+                });
+                if ended && descendants.is_empty() {
+                    return Ok(());
+                }
+                sleep(POLL).await;
             }
         }
         Ok(())
