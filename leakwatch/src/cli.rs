@@ -1,13 +1,17 @@
 //! The command line: what was typed, and what the exit code says about what came of it.
 
 pub mod agent;
+pub mod check;
 pub mod diff;
 pub mod doctor;
 mod failure;
 pub mod generate;
+pub mod hooks;
 mod log;
 mod output;
 mod privileges;
+pub mod record;
+mod replay;
 pub mod report;
 mod runtime;
 mod source;
@@ -58,6 +62,10 @@ pub enum Command {
     Top(top::TopArgs),
     /// Run in the background: Prometheus metrics, health, and a socket for `leakwatch top`
     Agent(agent::AgentArgs),
+    /// Keep what is read in a file, to be looked at later and elsewhere
+    Record(record::RecordArgs),
+    /// Say what leaks by exit code: for CI, for a command, for the whole host
+    Check(check::CheckArgs),
     /// Write what processes hold by the stacks that took it: folded stacks, pprof, a flame graph
     Report(report::ReportArgs),
     /// Say what grew between two profiles
@@ -72,7 +80,7 @@ pub enum Command {
     Man,
 }
 
-/// Runs the command line and decides the exit code: 0 fine, 1 degraded, 2 usage, 3 could not observe.
+/// Runs the command line and decides the exit code: 0 fine, 1 leak found or degraded, 2 usage, 3 could not observe.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -87,6 +95,11 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Top(args) => top_run::run(args, cli.color),
         Command::Agent(args) => agent::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Check(args) => match check::run(&args, cli.color) {
+            Ok(code) => return ExitCode::from(code),
+            Err(failure) => Err(failure),
+        },
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Trace(args) => trace::run(&args),

@@ -34,13 +34,19 @@ pub mod call_sites;
 #[cfg(feature = "kernel")]
 pub mod cli;
 #[cfg(feature = "kernel")]
+pub mod confirm;
+#[cfg(feature = "kernel")]
 pub mod doctor;
+#[cfg(feature = "kernel")]
+pub mod hook;
 #[cfg(feature = "kernel")]
 mod own_use;
 #[cfg(feature = "kernel")]
 pub mod sampler;
 #[cfg(feature = "kernel")]
 pub mod socket;
+#[cfg(feature = "kernel")]
+mod state_file;
 #[cfg(feature = "kernel")]
 pub mod symbols;
 #[cfg(feature = "kernel")]

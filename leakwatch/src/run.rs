@@ -1,17 +1,21 @@
 //! The pipeline: wires the pure stages. A tick is a function of what was read, of what somebody looks at, of the ticks before
 //! and of what a [`World`] answers, so that a recording of these gives the same snapshots again.
 
+use std::collections::BTreeSet;
+
 use leakwatch_common::counter::Counter;
 use log::warn;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aggregate::{Host, Unwind},
+    aggregate::{Host, Process, Unwind},
     assemble::{self, Names, Parts},
     attribute::{Attribution, Facts},
     decode::decode,
-    detect::Detection,
+    detect::{Detection, Remembered},
+    limits::{LimitSubject, Limits},
     model::{
+        confirm::{Confirm, Confirmation},
         finding::Finding,
         health::{AgentHealth, CallSitesHealth, FeedHealth, Health, LevelsHealth, MapHealth, ProbeHealth},
         interest::Interest,
@@ -24,6 +28,10 @@ use crate::{
 /// Threads of a process that somebody looks at are read again after so many ticks.
 const TICKS_PER_THREAD_READ: u64 = 5;
 
+/// Pages of processes that hold more and more are looked at again after so many ticks, of so many processes at the most.
+const TICKS_PER_PAGE_READ: u64 = 5;
+const SUSPECTS_LOOKED_AT: usize = 32;
+
 /// Everything outside that a tick asks: one field for each effect.
 ///
 /// A new effect is a trait beside the stage that needs it and a field here. The compiler then names the three places that
@@ -35,6 +43,10 @@ pub struct World<'a> {
     pub stacks: &'a mut dyn Stacks,
     /// Who is behind a process.
     pub facts: &'a mut dyn Facts,
+    /// How much there may be.
+    pub limits: &'a mut dyn Limits,
+    /// A closer look at what grows.
+    pub confirm: &'a mut dyn Confirm,
     /// What leakwatch itself consumes.
     pub own_use: &'a mut dyn OwnUse,
 }
@@ -86,7 +98,7 @@ pub struct Pipeline {
     detection: Detection,
     attribution: Attribution,
     /// Processes that held more and more at the last tick: of these more stacks are wanted.
-    suspects: Vec<u32>,
+    suspects: BTreeSet<u32>,
     ticks: u64,
     undecodable: u64,
     /// Records lost so far.
@@ -105,7 +117,7 @@ impl Pipeline {
             host: Host::default(),
             detection: Detection::default(),
             attribution: Attribution::default(),
-            suspects: Vec::new(),
+            suspects: BTreeSet::new(),
             ticks: 0,
             undecodable: 0,
             dropped: 0,
@@ -124,7 +136,8 @@ impl Pipeline {
         self.look_closely(moment, interest, world);
         self.attribution
             .update(moment, self.host.processes(), world.facts);
-        self.detect(moment);
+        self.limits(interest, world);
+        self.detect(moment, world);
         self.ticks += 1;
         let health = self.health(world);
         let snapshot = self.assemble(moment, interest, world, health);
@@ -152,8 +165,18 @@ impl Pipeline {
     }
 
     /// Processes of which more stacks are wanted.
-    pub fn suspects(&self) -> &[u32] {
-        &self.suspects
+    pub fn suspects(&self) -> impl Iterator<Item = u32> {
+        self.suspects.iter().copied()
+    }
+
+    /// Verdicts to go on from; before the first tick.
+    pub fn remember(&mut self, verdicts: Vec<Remembered>) {
+        self.detection.remember(verdicts);
+    }
+
+    /// Verdicts that are worth keeping over a restart.
+    pub fn remembered(&self) -> Vec<Remembered> {
+        self.detection.remembered()
     }
 
     /// Indices of sites that the kernel side can free; once a tick.
@@ -172,25 +195,75 @@ impl Pipeline {
 
     /// What costs something and is read only of processes that somebody looks at.
     fn look_closely(&mut self, moment: Moment, interest: &Interest, world: &mut World<'_>) {
+        if self.ticks.is_multiple_of(TICKS_PER_PAGE_READ) {
+            let suspects: Vec<u32> = self.suspects.difference(&interest.fd_kinds_of).copied().collect();
+            for pid in suspects.into_iter().take(SUSPECTS_LOOKED_AT) {
+                self.look_at_pages(moment, pid, world);
+            }
+        }
         for &pid in &interest.fd_kinds_of {
             let Some(process) = self.host.process(pid) else {
                 continue;
             };
             let due = process.waiting.is_none() || self.ticks.is_multiple_of(TICKS_PER_THREAD_READ);
-            let pages: Vec<u64> = process.first_touch.pages().collect();
-            let gone = world.facts.not_resident(pid, &pages);
-            self.host.not_resident(pid, &gone, moment.monotonic_ns);
+            self.look_at_pages(moment, pid, world);
             if due && let Some(batch) = world.probes.threads(pid) {
                 self.apply(moment, &batch, world);
             }
         }
     }
 
-    fn detect(&mut self, moment: Moment) {
+    /// Which of the pages that were touched first under observation are still there.
+    fn look_at_pages(&mut self, moment: Moment, pid: u32, world: &mut World<'_>) {
+        let Some(process) = self.host.process(pid) else {
+            return;
+        };
+        let pages: Vec<u64> = process.first_touch.pages().collect();
+        if !pages.is_empty() {
+            let gone = world.facts.not_resident(pid, &pages);
+            self.host.not_resident(pid, &gone, moment.monotonic_ns);
+        }
+    }
+
+    /// Reads the limits of who comes closer to one, of who has used half of one, and of whom somebody looks at.
+    fn limits(&mut self, interest: &Interest, world: &mut World<'_>) {
+        self.host_limits = world.limits.of_host();
+        let wanted = |process: &&Process| {
+            let (pid, row) = (process.id.pid, &process.row);
+            interest.limits_of_all
+                || interest.names(pid)
+                || self.suspects.contains(&pid)
+                || u64::from(row.fds) >= row.nofile_soft / 2
+        };
+        let read = |process: &Process| {
+            let row = &process.row;
+            let subject = LimitSubject {
+                id: process.id,
+                uid: row.euid,
+                cgroup_id: row.cgroup_id,
+                fds: u64::from(row.fds),
+                threads: u64::from(row.threads),
+                maps: u64::from(row.map_count),
+                total_vm_bytes: row.total_vm_bytes,
+            };
+            (process.id, world.limits.of_process(&subject))
+        };
+        self.limits = self.host.processes().filter(wanted).map(read).collect();
+    }
+
+    fn detect(&mut self, moment: Moment, world: &mut World<'_>) {
         let dropped = self.host.kernel_totals().counter(Counter::FeedDropped);
         let blind = dropped > std::mem::replace(&mut self.dropped, dropped);
         let subjects = Subjects::new(&self.host, &self.attribution, &self.limits, moment, blind);
         self.detection.update(moment, subjects.observed());
+        let now_ns = moment.monotonic_ns;
+        let wishes = self.detection.wishes().iter();
+        let answers: Vec<Confirmation> = wishes
+            .filter_map(|wish| world.confirm.confirm(now_ns, wish))
+            .collect();
+        for answer in &answers {
+            self.detection.confirmed(now_ns, answer);
+        }
     }
 
     fn assemble(

@@ -4,11 +4,12 @@ use std::{
     fs::{self, File},
     io,
     os::fd::OwnedFd,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use log::debug;
+use log::{debug, warn};
 use tokio::{
     io::{Interest as Readiness, unix::AsyncFd},
     sync::watch,
@@ -18,7 +19,9 @@ use tokio::{
 use crate::{
     attribute::source::Procfs,
     call_sites::CallSites,
+    confirm::{Confirmer, Staleness},
     kernel::{Kernel, KernelError, LoadOptions},
+    limits::HostLimits,
     model::{
         health::{AgentHealth, CallSitesHealth},
         interest::Interest,
@@ -28,6 +31,7 @@ use crate::{
     raw::{RawBatch, Reading},
     record::{Header, HostFacts, RecordError, Recorder},
     run::{OwnUse, Pipeline, Probes, ProbesHealth, Setup, Stacks, World},
+    state_file::StateFile,
 };
 
 /// The newest snapshot, for whoever wants to see it; `None` before the first tick.
@@ -38,16 +42,23 @@ const TICKS_PER_USER_READ: u64 = 60;
 /// What is kept of programs that have ended is dropped after so many ticks.
 const TICKS_PER_SWEEP: u64 = 30;
 
+/// Verdicts are saved after so many ticks, and at the end.
+const TICKS_PER_SAVE: u64 = 60;
+
 /// The pipeline, and everything outside that it runs on.
 pub struct Sampler {
     kernel: Kernel,
     call_sites: CallSites,
     facts: Procfs,
+    limits: HostLimits,
+    confirmer: Confirmer,
     pipeline: Pipeline,
     setup: Setup,
     recorder: Option<Recorder<File>>,
     /// How long a tick waits for names.
     patience: Duration,
+    /// Where verdicts outlive this process, if anywhere.
+    state_file: Option<StateFile>,
     ticks: u64,
 }
 
@@ -79,18 +90,22 @@ impl Sampler {
                 source,
             })?,
             facts: Procfs::default(),
+            limits: HostLimits::default(),
+            confirmer: Confirmer::new(Staleness::default()),
             pipeline: Pipeline::new(setup.clone()),
             setup,
             recorder: None,
             patience: Duration::ZERO,
+            state_file: None,
             ticks: 0,
         })
     }
 
     /// A tick waits so long for names that it asked for; otherwise they come with a later one.
     #[must_use]
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Records every tick, from the first one on. The end is marked when the sampler is dropped.
@@ -110,24 +125,49 @@ impl Sampler {
         Ok(())
     }
 
+    /// Verdicts go on from those in this file, and are kept there.
+    ///
+    /// # Errors
+    /// As of [`StateFile::open`].
+    pub fn with_state_file(mut self, path: &Path) -> io::Result<Self> {
+        let (file, verdicts) = StateFile::open(path)?;
+        self.pipeline.remember(verdicts);
+        self.state_file = Some(file);
+        Ok(self)
+    }
+
+    fn save(&mut self) {
+        if let Some(file) = &mut self.state_file
+            && let Err(error) = file.save(self.pipeline.remembered())
+        {
+            warn!("verdicts are not kept over a restart: {error}");
+        }
+    }
+
     /// Reads and judges once.
     ///
     /// # Errors
     /// When the levels could not be read, or the recording could not be written.
     pub fn tick(&mut self, interest: &Interest) -> Result<Snapshot, SampleError> {
         let started = Instant::now();
-        let suspects = self.pipeline.suspects().iter();
+        let suspects = self.pipeline.suspects();
         self.kernel
-            .suspect(suspects.chain(&interest.fd_kinds_of).copied());
+            .suspect(suspects.chain(interest.fd_kinds_of.iter().copied()));
         self.facts.begin_tick();
         if self.ticks.is_multiple_of(TICKS_PER_USER_READ) {
             self.facts.forget_users();
         }
         let reading = self.kernel.read(interest)?;
+        let rows = self.pipeline.host().processes().map(|process| &process.row);
+        let users = rows.map(|row| (row.euid, u64::from(row.threads)));
+        self.limits.begin_tick(reading.moment.monotonic_ns, users);
         let snapshot = self.judge(&reading, interest, started)?;
         self.kernel.free_sites(&self.pipeline.ended_sites());
         if self.ticks.is_multiple_of(TICKS_PER_SWEEP) {
             self.call_sites.sweep(self.pipeline.host());
+        }
+        if self.ticks % TICKS_PER_SAVE == TICKS_PER_SAVE - 1 {
+            self.save();
         }
         self.ticks += 1;
         debug!(
@@ -164,6 +204,8 @@ impl Sampler {
             probes: &mut self.kernel,
             stacks: &mut self.call_sites,
             facts: &mut self.facts,
+            limits: &mut self.limits,
+            confirm: &mut self.confirmer,
             own_use: &mut OwnUseSince(started),
         };
         match &mut self.recorder {
@@ -212,6 +254,12 @@ impl Sampler {
         self.kernel.drain_feeds();
         ready.clear_ready();
         Ok(())
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.save();
     }
 }
 

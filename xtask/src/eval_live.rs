@@ -18,7 +18,11 @@ pub(crate) struct Args {
 pub(crate) fn eval_live(sh: &Shell, args: &Args) -> Result<()> {
     setup::test_needs(sh)?;
     let leakwatch = build::release(sh)?;
-    cmd!(sh, "cargo build --release --package leakwatch-tests --bin eval_live").run()?;
+    cmd!(
+        sh,
+        "cargo build --release --package leakwatch-tests --bin eval_live"
+    )
+    .run()?;
     let program = leakwatch.with_file_name("eval_live").display().to_string();
     Ok(root::command(sh, &program)?.args(&args.arguments).run()?)
 }

@@ -37,6 +37,10 @@ pub struct AgentArgs {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_GROUPS, env = "LEAKWATCH_METRICS_MAX_GROUPS")]
     pub metrics_max_groups: usize,
 
+    /// Keep verdicts in this file, so that they outlive a restart
+    #[arg(long, value_name = "FILE", env = "LEAKWATCH_STATE")]
+    pub state: Option<PathBuf>,
+
     /// How the probes are to behave
     #[command(flatten)]
     pub probes: ProbeArgs,
@@ -96,7 +100,16 @@ async fn serve(args: &AgentArgs) -> Result<(), Failure> {
         cause: None,
         fix: Some("choose another place: leakwatch agent --socket PATH".to_owned()),
     })?;
-    let sampler = Sampler::attach(&args.probes.into(), runtime::host_name())?;
+    let mut sampler = Sampler::attach(&args.probes.into(), runtime::host_name())?;
+    if let Some(path) = &args.state {
+        sampler = sampler
+            .with_state_file(path)
+            .map_err(|error| Failure::CannotObserve {
+                what: format!("open {}: {error}", path.display()),
+                cause: None,
+                fix: Some("leave out --state, or choose a file that leakwatch may write".to_owned()),
+            })?;
+    }
     privileges::drop_unneeded();
     log::info!("probes attached; metrics on http://{}/metrics", args.listen);
 

@@ -1,4 +1,4 @@
-//! Where a document goes: a file, or standard output.
+//! Where a document goes: a file, standard output, or standard error.
 
 use std::{
     fs::File,
@@ -12,6 +12,8 @@ use super::Failure;
 pub(super) enum Output {
     /// Standard output.
     Stdout,
+    /// Standard error, where standard output is somebody else's.
+    Stderr,
     /// A file; what it held stays until there is something to replace it with.
     File(PathBuf, File),
 }
@@ -49,6 +51,10 @@ impl Output {
                     .and_then(|()| out.flush())
                     .map_err(|error| Failure::output(&error))
             }
+            Self::Stderr => io::stderr()
+                .lock()
+                .write_all(document)
+                .map_err(|error| Failure::output(&error)),
             Self::File(path, mut file) => {
                 let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
                 let emptied = if is_regular { file.set_len(0) } else { Ok(()) };

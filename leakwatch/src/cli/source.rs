@@ -1,6 +1,6 @@
 //! Where snapshots come from: a running agent, or probes of our own.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use tokio::{net::UnixStream, sync::watch};
 
@@ -16,8 +16,8 @@ use crate::{
 pub(super) enum Source {
     /// The agent at the other end.
     Agent(UnixStream),
-    /// Nobody yet: probes are loaded by [`Source::run`].
-    Probes,
+    /// Nobody yet: probes are loaded by [`Source::run`]. What they read is recorded into this file.
+    Probes(Option<File>),
 }
 
 impl Source {
@@ -34,7 +34,7 @@ impl Source {
             return Ok(Self::Agent(stream));
         }
         let agent = UnixStream::connect(socket::DEFAULT_PATH).await;
-        Ok(agent.map_or(Self::Probes, Self::Agent))
+        Ok(agent.map_or(Self::Probes(None), Self::Agent))
     }
 
     /// Whether snapshots come from an agent, which ticks at its own pace and knows what was before.
@@ -54,8 +54,11 @@ impl Source {
             Self::Agent(stream) => socket::watch(stream, wanted, publish)
                 .await
                 .map_err(|error| Failure::because(format!("watching the agent: {error}"))),
-            Self::Probes => {
-                let sampler = Sampler::attach(&LoadOptions::default(), runtime::host_name())?;
+            Self::Probes(recording) => {
+                let mut sampler = Sampler::attach(&LoadOptions::default(), runtime::host_name())?;
+                if let Some(file) = recording {
+                    sampler.record_to(file, interval)?;
+                }
                 sampler
                     .with_patience(patience)
                     .run(interval, move || wanted.borrow().clone(), publish)

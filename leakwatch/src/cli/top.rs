@@ -76,6 +76,14 @@ pub struct TopArgs {
     /// Read from the agent that listens on this socket instead of loading probes
     #[arg(long, value_name = "PATH")]
     pub connect: Option<PathBuf>,
+
+    /// Show a recording instead, at the speed at which it was made; as text all of it at once, and with --once its end
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["connect", "interval", "fd_kinds", "record"])]
+    pub replay: Option<PathBuf>,
+
+    /// Record what is read, as `leakwatch record` does
+    #[arg(long, value_name = "FILE", conflicts_with = "connect")]
+    pub record: Option<PathBuf>,
 }
 
 /// How to write snapshots.

@@ -10,7 +10,7 @@ use clap::ColorChoice;
 use tokio::sync::watch;
 
 use super::{
-    Failure, runtime,
+    Failure, record, replay, runtime,
     source::{self, Source},
     top::{Batch, TopArgs},
 };
@@ -25,15 +25,21 @@ const NAMES_WITHIN: Duration = Duration::from_secs(3);
 
 /// Runs the verb.
 pub(super) fn run(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
-    runtime::build()?.block_on(show(args, color))
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if let Some(path) = &args.replay {
+        return replay::run(&args, path, color, terminal);
+    }
+    runtime::build()?.block_on(show(args, color, terminal))
 }
 
-async fn show(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
-    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+async fn show(args: TopArgs, color: ColorChoice, terminal: bool) -> Result<(), Failure> {
     let batch = args.batch(terminal);
     let (publish, snapshots) = watch::channel(None);
     let (want, wanted) = watch::channel(interest(&args));
-    let source = Source::connect(args.connect.as_deref()).await?;
+    let source = match &args.record {
+        Some(path) => Source::Probes(Some(record::create(path, false)?)),
+        None => Source::connect(args.connect.as_deref()).await?,
+    };
     let from_agent = source.is_agent();
     // A screen fills in names as they come; what is written once has to have them.
     let patience = batch.as_ref().map_or(Duration::ZERO, |_| NAMES_WITHIN);
@@ -64,7 +70,7 @@ async fn show(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
     }
 }
 
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -73,6 +79,7 @@ fn interest(args: &TopArgs) -> Interest {
     Interest {
         fd_kinds_of_all: args.fd_kinds,
         fd_kinds_of: args.pids.iter().copied().collect(),
+        ..Interest::default()
     }
 }
 
@@ -84,14 +91,7 @@ async fn write(
     ascii: bool,
     from_agent: bool,
 ) -> Result<(), Failure> {
-    let width = io::stdout()
-        .is_terminal()
-        .then(|| crossterm::terminal::size().ok())
-        .flatten()
-        .map(|(columns, _)| columns)
-        // A serial console does not know its width.
-        .filter(|&columns| columns > 0);
-    let mut report = Report::new(batch.format, width, ascii);
+    let mut report = Report::new(batch.format, width(), ascii);
     let mut left = batch.iterations.map(NonZeroU64::get);
     let mut shown_before = from_agent;
     let mut missing = Vec::new();
@@ -117,4 +117,15 @@ async fn write(
         return Ok(());
     }
     Err(source::no_such(&missing))
+}
+
+/// Columns of the terminal that text goes to, if it is one.
+pub(super) fn width() -> Option<u16> {
+    io::stdout()
+        .is_terminal()
+        .then(|| crossterm::terminal::size().ok())
+        .flatten()
+        .map(|(columns, _)| columns)
+        // A serial console does not know its width.
+        .filter(|&columns| columns > 0)
 }

@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// Which processes' descriptors are to be told apart by kind.
+/// What costs something, and is read only of these processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interest {
     /// Every process.
     pub fd_kinds_of_all: bool,
     /// These processes.
     pub fd_kinds_of: BTreeSet<u32>,
+    /// How close every process is to its limits; else that is read of those that grow or have used half of one.
+    #[serde(default)]
+    pub limits_of_all: bool,
 }
 
 impl Interest {
@@ -27,12 +30,13 @@ impl Interest {
 
     /// Whether anything is wanted at all.
     pub fn is_empty(&self) -> bool {
-        !self.fd_kinds_of_all && self.fd_kinds_of.is_empty()
+        !self.fd_kinds_of_all && !self.limits_of_all && self.fd_kinds_of.is_empty()
     }
 
     /// Adds another viewer's wishes.
     pub fn merge(&mut self, other: &Self) {
         self.fd_kinds_of_all |= other.fd_kinds_of_all;
+        self.limits_of_all |= other.limits_of_all;
         self.fd_kinds_of.extend(&other.fd_kinds_of);
     }
 }

@@ -7,6 +7,7 @@ pub mod findings;
 pub mod markup;
 pub mod metrics;
 pub mod profile;
+pub mod recording;
 pub mod report;
 pub mod rows;
 pub mod sort;

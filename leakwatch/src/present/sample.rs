@@ -1,8 +1,10 @@
 //! Snapshots for the presenters' tests: every field is filled, nothing depends on the machine.
 
 mod findings;
+mod recording;
 
 pub(crate) use findings::findings;
+pub(crate) use recording::recording;
 
 use crate::model::{
     health::{

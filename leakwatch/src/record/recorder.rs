@@ -10,7 +10,7 @@ use super::{
     format::Header,
     frames::AskedFrames,
     numbers::Numbers,
-    tick::{Head, ItemKey, Tick},
+    tick::{Head, ItemKey, Tick, WishKey},
     writer::Writer,
 };
 use crate::{
@@ -18,11 +18,13 @@ use crate::{
     assemble::Names,
     attribute::{Facts, ProcessFacts},
     decode::CopiedStack,
+    limits::{LimitSubject, Limits},
     model::{
+        confirm::{Confirm, Confirmation, Wish},
         health::{AgentHealth, CallSitesHealth},
         identity::ProcessId,
         interest::Interest,
-        snapshot::FrameRow,
+        snapshot::{FrameRow, LimitUse},
         stack::StackId,
     },
     raw::{RawBatch, Reading},
@@ -41,6 +43,8 @@ struct Heard {
     probes: HeardProbes,
     stacks: HeardStacks,
     facts: HeardFacts,
+    limits: HeardLimits,
+    confirmations: Asked<WishKey, Option<Confirmation>>,
     own_use: Asked<(), AgentHealth>,
 }
 
@@ -64,12 +68,16 @@ impl<W: Write> Recorder<W> {
             probes,
             stacks,
             facts,
+            limits,
+            confirm,
             own_use,
         } = world;
         tick(&mut World {
             probes: &mut Listening(probes, &mut heard.probes),
             stacks: &mut Listening(stacks, &mut heard.stacks),
             facts: &mut Listening(facts, &mut heard.facts),
+            limits: &mut Listening(limits, &mut heard.limits),
+            confirm: &mut Listening(confirm, &mut heard.confirmations),
             own_use: &mut Listening(own_use, &mut heard.own_use),
         })
     }
@@ -83,6 +91,8 @@ impl<W: Write> Recorder<W> {
             probes,
             stacks,
             facts,
+            limits,
+            confirmations,
             own_use,
         } = &mut self.heard;
         let numbers = std::mem::take(&mut stacks.numbers);
@@ -111,6 +121,9 @@ impl<W: Write> Recorder<W> {
                 stacks: known_stacks,
                 call_sites: stacks.health.changes(),
                 probes: probes.health.changes(),
+                limits: limits.processes.changes(),
+                host_limits: limits.host.changes(),
+                confirmations: confirmations.changes(),
                 own_use: own_use.changes(),
             },
         };
@@ -200,6 +213,29 @@ impl Facts for Listening<'_, dyn Facts + '_, HeardFacts> {
 
     fn not_resident(&mut self, pid: u32, pages: &[u64]) -> Vec<u64> {
         self.1.not_resident.ask(pid, || self.0.not_resident(pid, pages))
+    }
+}
+
+#[derive(Debug, Default)]
+struct HeardLimits {
+    processes: Asked<ProcessId, Vec<LimitUse>>,
+    host: Asked<(), Vec<LimitUse>>,
+}
+
+impl Limits for Listening<'_, dyn Limits + '_, HeardLimits> {
+    fn of_process(&mut self, process: &LimitSubject) -> Vec<LimitUse> {
+        self.1.processes.ask(process.id, || self.0.of_process(process))
+    }
+
+    fn of_host(&mut self) -> Vec<LimitUse> {
+        self.1.host.ask((), || self.0.of_host())
+    }
+}
+
+impl Confirm for Listening<'_, dyn Confirm + '_, Asked<WishKey, Option<Confirmation>>> {
+    fn confirm(&mut self, now_ns: u64, wish: &Wish) -> Option<Confirmation> {
+        let question = (wish.process, wish.resource, wish.kind as u32);
+        self.1.ask(question, || self.0.confirm(now_ns, wish))
     }
 }
 

@@ -18,18 +18,20 @@ use super::{
     frames::KnownFrames,
     numbers,
     reader::{Piece, Reader, Trouble, unreadable},
-    tick::{Head, ItemKey, Tick},
+    tick::{Head, ItemKey, Tick, WishKey},
 };
 use crate::{
     aggregate::Unwind,
     assemble::Names,
     attribute::{Facts, ProcessFacts},
     decode::CopiedStack,
+    limits::{LimitSubject, Limits},
     model::{
+        confirm::{Confirm, Confirmation, Wish},
         health::{AgentHealth, CallSitesHealth},
         identity::ProcessId,
         interest::Interest,
-        snapshot::{FrameRow, Snapshot},
+        snapshot::{FrameRow, LimitUse, Snapshot},
         stack::StackId,
     },
     raw::{RawBatch, Reading, Source},
@@ -194,6 +196,8 @@ struct Recorded {
     probes: RecordedProbes,
     stacks: RecordedStacks,
     facts: RecordedFacts,
+    limits: RecordedLimits,
+    confirmations: Known<WishKey, Option<Confirmation>>,
     own_use: Known<(), AgentHealth>,
 }
 
@@ -207,6 +211,9 @@ impl Recorded {
         self.facts.users.apply(head.users)?;
         self.facts.items.apply(head.items)?;
         self.facts.not_resident.apply(head.not_resident)?;
+        self.limits.processes.apply(head.limits)?;
+        self.limits.host.apply(head.host_limits)?;
+        self.confirmations.apply(head.confirmations)?;
         self.own_use.apply(head.own_use)?;
         Ok(head.interest)
     }
@@ -216,6 +223,8 @@ impl Recorded {
             probes: &mut self.probes,
             stacks: &mut self.stacks,
             facts: &mut self.facts,
+            limits: &mut self.limits,
+            confirm: &mut self.confirmations,
             own_use: &mut self.own_use,
         }
     }
@@ -299,6 +308,29 @@ impl Facts for RecordedFacts {
             .copied()
             .collect();
         pages.iter().filter(|page| gone.contains(page)).copied().collect()
+    }
+}
+
+#[derive(Default)]
+struct RecordedLimits {
+    processes: Known<ProcessId, Vec<LimitUse>>,
+    host: Known<(), Vec<LimitUse>>,
+}
+
+impl Limits for RecordedLimits {
+    fn of_process(&mut self, process: &LimitSubject) -> Vec<LimitUse> {
+        self.processes.get(&process.id).cloned().unwrap_or_default()
+    }
+
+    fn of_host(&mut self) -> Vec<LimitUse> {
+        self.host.get(&()).cloned().unwrap_or_default()
+    }
+}
+
+impl Confirm for Known<WishKey, Option<Confirmation>> {
+    fn confirm(&mut self, _: u64, wish: &Wish) -> Option<Confirmation> {
+        let question = (wish.process, wish.resource, wish.kind as u32);
+        self.get(&question).cloned().flatten()
     }
 }
 

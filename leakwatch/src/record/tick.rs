@@ -9,9 +9,12 @@ use super::{answers::Changes, format::MAX_TICK};
 use crate::{
     attribute::ProcessFacts,
     model::{
+        confirm::Confirmation,
+        finding::Resource,
         health::{AgentHealth, CallSitesHealth},
+        identity::ProcessId,
         interest::Interest,
-        snapshot::FrameRow,
+        snapshot::{FrameRow, LimitUse},
         stack::StackId,
     },
     raw::{Moment, RawBatch, Source},
@@ -22,6 +25,9 @@ use crate::{
 pub(super) type Numbered = (Vec<u32>, Option<String>);
 /// A thing that a process holds: pid, kind, item.
 pub(super) type ItemKey = (u32, String, u64);
+
+/// Things that were looked at closely: whose, what they count as, and the discriminant of their kind.
+pub(super) type WishKey = (ProcessId, Resource, u32);
 
 /// One tick.
 #[derive(Debug)]
@@ -56,6 +62,12 @@ pub(super) struct Head {
     pub(super) call_sites: Changes<(), CallSitesHealth>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub(super) probes: Changes<(), ProbesHealth>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub(super) limits: Changes<ProcessId, Vec<LimitUse>>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub(super) host_limits: Changes<(), Vec<LimitUse>>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub(super) confirmations: Changes<WishKey, Option<Confirmation>>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub(super) own_use: Changes<(), AgentHealth>,
 }

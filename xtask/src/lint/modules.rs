@@ -91,12 +91,11 @@ pub(super) const MODULES: &[Module] = &[
     ),
     effects("config", &[]),
     effects("own_use", &[]),
+    effects("state_file", &["detect"]),
     effects("sampler", EVERYTHING),
     effects("socket", &["model", "sampler"]),
     pure("hook::limit", &["model"]),
     effects("hook", &["model", "run", "hook::limit"]),
-    effects("run", EVERYTHING),
-    effects("socket", &["model", "run"]),
     effects("doctor", &["model", "kernel", "present"]),
     effects(
         "cli",

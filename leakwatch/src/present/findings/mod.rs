@@ -9,13 +9,18 @@ mod style;
 mod text;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use std::{io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{limits::near_limits, sentence::sentence, style::Style};
+pub use self::{
+    limits::near_limits,
+    sentence::sentence,
+    style::Style,
+    text::{details, weight},
+};
 use crate::model::finding::{Finding, Limit, Resource, Span, Verdict};
 
 /// How a document is written.

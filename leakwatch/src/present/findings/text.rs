@@ -64,7 +64,7 @@ pub(super) fn write(
 }
 
 /// Why and where, a line each; names in them are not cleaned.
-pub(super) fn details(finding: &Finding) -> Vec<String> {
+pub fn details(finding: &Finding) -> Vec<String> {
     let mut lines = Vec::new();
     let mut section = "why";
     for evidence in &finding.evidence {
@@ -90,7 +90,7 @@ pub(super) fn details(finding: &Finding) -> Vec<String> {
 }
 
 /// Log-odds in words: 3 make twenty to one, 1.5 four to one.
-fn weight(evidence: &Evidence) -> &'static str {
+pub fn weight(evidence: &Evidence) -> &'static str {
     match evidence.log_odds {
         odds if odds >= 3.0 => "strongly for",
         odds if odds >= 1.5 => "for",

@@ -2,6 +2,7 @@
 
 mod csv;
 mod json;
+pub mod recording;
 mod table;
 pub mod trace;
 

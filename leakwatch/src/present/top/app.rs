@@ -92,6 +92,7 @@ impl App {
         let wishes = Interest {
             fd_kinds_of_all: options.fd_kinds_of_all,
             fd_kinds_of: options.rows.pids.clone(),
+            ..Interest::default()
         };
         Self {
             selection: options.rows,

@@ -18,11 +18,14 @@ use crate::{
     assemble::Names,
     attribute::{Facts, ProcessFacts},
     decode::CopiedStack,
+    limits::{LimitSubject, Limits},
     model::{
+        confirm::{Confirm, Confirmation, Wish},
+        finding::{Limit, Resource},
         health::{AgentHealth, CallSitesHealth},
         identity::ProcessId,
         interest::Interest,
-        snapshot::FrameRow,
+        snapshot::{FrameRow, LimitUse},
         stack::StackId,
     },
     raw::{Moment, RawBatch, Reading, SiteReading, Source},
@@ -34,12 +37,14 @@ pub(super) const SECRET: &[u8; 8] = b"hunter2!";
 const START_NS: u64 = 1_000_000_000;
 const PIDS: std::ops::Range<u32> = 100..106;
 
-/// Four parts, so that a world can borrow each.
+/// Parts, so that a world can borrow each.
 #[derive(Default)]
 pub(super) struct Host {
     probes: FakeProbes,
     stacks: FakeStacks,
     facts: FakeFacts,
+    limits: FakeLimits,
+    looks: FakeLooks,
     own_use: FakeUse,
 }
 
@@ -49,6 +54,8 @@ impl Host {
             probes: &mut self.probes,
             stacks: &mut self.stacks,
             facts: &mut self.facts,
+            limits: &mut self.limits,
+            confirm: &mut self.looks,
             own_use: &mut self.own_use,
         }
     }
@@ -59,6 +66,7 @@ pub(super) fn interest(tick: u64) -> Interest {
     Interest {
         fd_kinds_of_all: true,
         fd_kinds_of: (tick % 3 == 0).then_some(101).into_iter().collect(),
+        limits_of_all: tick % 2 == 0,
     }
 }
 
@@ -297,5 +305,49 @@ impl OwnUse for FakeUse {
             tick_seconds: 1e-3 / f64::from(self.asked),
             ..AgentHealth::default()
         }
+    }
+}
+
+#[derive(Default)]
+struct FakeLimits;
+
+impl Limits for FakeLimits {
+    fn of_process(&mut self, process: &LimitSubject) -> Vec<LimitUse> {
+        vec![limit("RLIMIT_NOFILE", process.fds)]
+    }
+
+    fn of_host(&mut self) -> Vec<LimitUse> {
+        vec![limit("fs.file-max", 400)]
+    }
+}
+
+fn limit(name: &str, in_use: u64) -> LimitUse {
+    LimitUse {
+        resource: Resource::Fd,
+        limit: Limit {
+            name: name.into(),
+            value: 1024,
+            in_use,
+        },
+    }
+}
+
+#[derive(Default)]
+struct FakeLooks;
+
+impl Confirm for FakeLooks {
+    fn confirm(&mut self, _: u64, wish: &Wish) -> Option<Confirmation> {
+        let looked_at = u32::try_from(wish.items.len()).unwrap_or(u32::MAX);
+        Some(Confirmation {
+            process: wish.process,
+            resource: wish.resource,
+            kind: wish.kind,
+            looked_at,
+            stale: looked_at,
+            touched: 0,
+            close_wait: 0,
+            same_file: 0,
+            waiting_alike: 0,
+        })
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{
     snapshot::{ProcessRow, Snapshot},
 };
 use crate::present::{
-    summary,
+    findings, summary,
     top::theme::{Role, Theme},
     words,
 };
@@ -46,7 +46,7 @@ fn one(theme: Theme, finding: &Finding, width: usize) -> Vec<Line<'static>> {
             theme.style(Role::Bad),
         ),
     ])];
-    let sentence = theme.text(&words::sentence(finding)).into_owned();
+    let sentence = theme.text(&findings::sentence(finding)).into_owned();
     text.extend(lines::prose(Line::from(sentence), width));
     text.extend(lines::flow(numbers(theme, finding), width));
     for evidence in &finding.evidence {
@@ -59,7 +59,6 @@ fn one(theme: Theme, finding: &Finding, width: usize) -> Vec<Line<'static>> {
 fn numbers(theme: Theme, finding: &Finding) -> Vec<Line<'static>> {
     let rate = finding.rate_per_second.as_ref();
     let numbers = [
-        ("confidence", Some(words::percent(finding.confidence))),
         ("rate", rate.map(|rate| words::rate(finding.resource, rate))),
         (
             "limit",
@@ -87,9 +86,9 @@ fn reason(theme: Theme, evidence: &Evidence) -> Line<'static> {
         Role::Good
     };
     Line::from(vec![
-        Span::styled(format!("{:+.1} ", evidence.log_odds), theme.style(role)),
+        Span::styled(findings::weight(evidence), theme.style(role)),
         Span::styled(
-            format!("{} ", theme.text(&evidence.name)),
+            format!(" {}: ", theme.text(&evidence.name)),
             theme.style(Role::Quiet),
         ),
         Span::raw(theme.text(&evidence.text).into_owned()),

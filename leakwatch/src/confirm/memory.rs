@@ -1,0 +1,178 @@
+//! Anonymous memory: whether it was accessed.
+//!
+//! Writing `2` to `/proc/PID/clear_refs` clears the mark of access of every anonymous page (Documentation/filesystems/proc.rst);
+//! the processor sets it again at an access, and `smaps` adds it up by mapping as `Referenced`. The process does not see the
+//! mark and none of its contents are read or changed. But it is the one look that writes anything, it takes the lock of the
+//! address space, and the kernel's reclaim sees old pages as older: so it is rationed, and can be switched off.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader},
+};
+
+use super::look::nothing;
+use crate::model::confirm::{Confirmation, Wish};
+
+/// Processes with more resident memory are left alone, bytes: walking over 4 GiB takes a tenth of a second.
+const MAX_RESIDENT: u64 = 8 << 30;
+
+/// Clears the marks of access. `false` when that may not be, or the process is too large.
+pub(super) fn clear(pid: u32) -> bool {
+    resident(pid).is_some_and(|resident| resident <= MAX_RESIDENT)
+        && fs::write(format!("/proc/{pid}/clear_refs"), "2").is_ok()
+}
+
+fn resident(pid: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// What was accessed since. Of a mapping that was accessed in part, that part of the items in it counts as touched. Without
+/// items it is about all anonymous memory, in pages.
+pub(super) fn measure(wish: &Wish) -> io::Result<Confirmation> {
+    let smaps = File::open(format!("/proc/{}/smaps", wish.process.pid))?;
+    let mut sum = Sum::default();
+    walk(BufReader::new(smaps), &mut |mapping| {
+        sum.add(mapping, &wish.items)
+    })?;
+    Ok(sum.confirmation(wish))
+}
+
+/// An anonymous mapping.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Mapping {
+    start: u64,
+    end: u64,
+    resident: u64,
+    accessed: u64,
+}
+
+#[derive(Default)]
+struct Sum {
+    looked_at: f64,
+    touched: f64,
+}
+
+impl Sum {
+    fn add(&mut self, mapping: &Mapping, items: &[u64]) {
+        let things = if items.is_empty() {
+            mapping.resident / rustix::param::page_size() as u64
+        } else {
+            let from = items.partition_point(|&item| item < mapping.start);
+            let to = items.partition_point(|&item| item < mapping.end);
+            (to - from) as u64
+        };
+        self.looked_at += things as f64;
+        // What is not resident was not accessed, or it would be.
+        if mapping.resident > 0 {
+            self.touched += things as f64 * mapping.accessed as f64 / mapping.resident as f64;
+        }
+    }
+
+    fn confirmation(&self, wish: &Wish) -> Confirmation {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "sums of counts; a cast of a float stops at the largest number"
+        )]
+        let [looked_at, touched] = [self.looked_at, self.touched].map(|sum| sum.round() as u32);
+        let touched = touched.min(looked_at);
+        Confirmation {
+            looked_at,
+            touched,
+            stale: looked_at - touched,
+            ..nothing(wish)
+        }
+    }
+}
+
+/// Shows the anonymous mappings of an `smaps`, ascending.
+fn walk(smaps: impl io::BufRead, show: &mut dyn FnMut(&Mapping)) -> io::Result<()> {
+    let mut mapping: Option<Mapping> = None;
+    for line in smaps.split(b'\n') {
+        // Paths may be any bytes.
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        if let Some(value) = line.strip_prefix("Rss:") {
+            set(&mut mapping, |mapping| &mut mapping.resident, value);
+        } else if let Some(value) = line.strip_prefix("Referenced:") {
+            set(&mut mapping, |mapping| &mut mapping.accessed, value);
+        } else if let Some(header) = header(&line) {
+            if let Some(mapping) = mapping.take() {
+                show(&mapping);
+            }
+            mapping = header;
+        }
+    }
+    if let Some(mapping) = mapping {
+        show(&mapping);
+    }
+    Ok(())
+}
+
+fn set(mapping: &mut Option<Mapping>, field: fn(&mut Mapping) -> &mut u64, value: &str) {
+    let kibibytes = value
+        .trim()
+        .strip_suffix("kB")
+        .and_then(|value| value.trim_end().parse::<u64>().ok());
+    if let (Some(mapping), Some(kibibytes)) = (mapping, kibibytes) {
+        *field(mapping) = kibibytes * 1024;
+    }
+}
+
+/// `7f5460c00000-7f5460c28000 rw-p 00000000 00:00 0   [heap]`. Nothing for another line; `Some(None)` for a mapping of a file.
+fn header(line: &str) -> Option<Option<Mapping>> {
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let (start, end) = (
+        u64::from_str_radix(start, 16).ok()?,
+        u64::from_str_radix(end, 16).ok()?,
+    );
+    let is_anonymous = fields.nth(3)? == "0";
+    Some(is_anonymous.then_some(Mapping {
+        start,
+        end,
+        ..Mapping::default()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMAPS: &[u8] = b"\
+55d8b8b5c000-55d8b8b5e000 r--p 00000000 fe:00 1234                       /usr/bin/Rss: x\xff
+Rss:                   8 kB
+Referenced:            8 kB
+VmFlags: rd mr mw me 
+55d8ba5f3000-55d8ba614000 rw-p 00000000 00:00 0                          [heap]
+Size:                132 kB
+Rss:                 100 kB
+Referenced:           25 kB
+Anonymous:           100 kB
+7f5460c00000-7f5460c28000 rw-p 00000000 00:00 0 
+Rss:                   0 kB
+Referenced:            0 kB
+";
+
+    #[test]
+    fn anonymous_mappings_of_an_smaps() {
+        let mut found = Vec::new();
+        walk(SMAPS, &mut |mapping| {
+            found.push((mapping.start, mapping.resident, mapping.accessed))
+        })
+        .unwrap();
+        let expected = [(0x55d8_ba5f_3000, 102_400, 25_600), (0x7f54_60c0_0000, 0, 0)];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn items_count_by_the_part_that_was_accessed() {
+        let heap = 0x55d8_ba5f_3000;
+        let items = [0x1000, heap, heap + 1, heap + 2, heap + 3, 0x7f54_60c0_0000];
+        let mut sum = Sum::default();
+        walk(SMAPS, &mut |mapping| sum.add(mapping, &items)).unwrap();
+        assert_eq!((sum.looked_at, sum.touched), (5.0, 1.0));
+    }
+}

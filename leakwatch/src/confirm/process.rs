@@ -1,0 +1,61 @@
+//! Whether a pid still is the process that is meant.
+
+use std::fs;
+
+use crate::model::identity::ProcessId;
+
+/// Nanoseconds of a tick of `/proc/PID/stat`: USER_HZ is 100 wherever leakwatch runs.
+const TICK_NS: u64 = 10_000_000;
+
+/// Fields of `/proc/PID/stat` from the third on; the second, the name, may contain anything.
+pub(super) fn stat(path: &str) -> Option<Vec<String>> {
+    let stat = fs::read(path).ok()?;
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = str::from_utf8(&stat[end + 1..]).ok()?;
+    Some(rest.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+/// The field that proc(5) gives this number, of what [`stat`] found.
+pub(super) fn field(stat: &[String], number: usize) -> Option<u64> {
+    stat.get(number - 3)?.parse().ok()
+}
+
+/// Whether it is alive.
+pub(super) fn is_alive(process: ProcessId) -> bool {
+    let stat = stat(&format!("/proc/{}/stat", process.pid)).unwrap_or_default();
+    field(&stat, 22) == Some(process.start_time_ns / TICK_NS)
+}
+
+#[cfg(test)]
+pub(super) fn own() -> ProcessId {
+    of(std::process::id())
+}
+
+#[cfg(test)]
+pub(super) fn of(pid: u32) -> ProcessId {
+    let stat = stat(&format!("/proc/{pid}/stat")).unwrap();
+    ProcessId {
+        pid,
+        start_time_ns: field(&stat, 22).unwrap() * TICK_NS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_process_under_the_same_pid() {
+        assert!(is_alive(own()));
+        let before = ProcessId {
+            start_time_ns: own().start_time_ns - TICK_NS,
+            ..own()
+        };
+        assert!(!is_alive(before));
+        let none = ProcessId {
+            pid: u32::MAX,
+            ..own()
+        };
+        assert!(!is_alive(none));
+    }
+}
