@@ -103,6 +103,7 @@ async fn record(args: &RecordArgs, sampler: Sampler) -> Result<u64, Failure> {
     let interest = Interest {
         fd_kinds_of_all: true,
         fd_kinds_of: args.pids.iter().copied().collect(),
+        limits_of_all: true,
     };
     let (publish, snapshots) = watch::channel(None);
     let bar = progress(args.duration);

@@ -25,7 +25,7 @@ use crate::{
         finding::{FINDINGS_VERSION, Finding, Verdict},
         snapshot::Snapshot,
     },
-    run::Snapshots,
+    sampler::Snapshots,
 };
 
 /// A command that takes longer is killed.

@@ -27,7 +27,7 @@ use crate::{
         interest::Interest,
         snapshot::{Snapshot, State},
     },
-    run::Snapshots,
+    sampler::Snapshots,
 };
 
 /// Time between two readings of our own.

@@ -9,7 +9,7 @@ use crate::model::{
     snapshot::FrameRow,
 };
 
-pub(super) fn document() -> Document {
+pub(crate) fn document() -> Document {
     Document {
         schema_version: FINDINGS_VERSION,
         tool_version: "0.1.0".to_owned(),
@@ -25,7 +25,7 @@ pub(super) fn document() -> Document {
 }
 
 /// Nothing was found, and not everything was seen.
-pub(super) fn incomplete() -> Document {
+pub(crate) fn incomplete() -> Document {
     Document {
         complete: false,
         problems: vec!["process 99 (worker) ended after 2.0s: too soon to say anything".to_owned()],
