@@ -64,19 +64,22 @@ fn run(args: &Args) -> Result<()> {
         Some(binary::leakwatch()?)
     };
     let description = machine::describe("cargo xtask eval live")?;
-    let rows = suite::run(args, leakwatch.as_deref())?;
+    let suite = suite::run(args, leakwatch.as_deref())?;
     if args.programs {
-        println!("{}", report::programs(&rows));
-        return suite::ensure_pairs(&rows);
+        println!("{}", report::programs(&suite.rows));
+        return suite::ensure_pairs(&suite.rows);
     }
-    let text = format!("{description}\n{}", report::text(&rows, args.duration.into()));
+    let text = format!("{description}\n{}", report::text(&suite, args.duration.into()));
     println!("{text}");
-    suite::ensure_pairs(&rows)?;
+    for explanation in suite.rows.iter().filter_map(row::Row::explanation) {
+        eprintln!("{explanation}");
+    }
+    suite::ensure_pairs(&suite.rows)?;
     if let Some(page) = &args.write {
         document::replace(page, "live", &text)?;
         eprintln!("written to {}", page.display());
     }
-    let failures = report::failures(&rows);
+    let failures = report::failures(&suite.rows);
     ensure!(
         failures.is_empty(),
         "not as it should be:\n{}",

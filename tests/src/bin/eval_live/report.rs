@@ -8,6 +8,7 @@ use crate::{
     judge::{Credit, Outcome},
     program::Form,
     row::{PROGRAM, Row, SAID},
+    suite::Suite,
 };
 
 /// The table of what the programs really do, as Markdown.
@@ -20,7 +21,8 @@ pub(crate) fn programs(rows: &[Row]) -> String {
 }
 
 /// The table and the sums below it, as Markdown.
-pub(crate) fn text(rows: &[Row], watched: Duration) -> String {
+pub(crate) fn text(suite: &Suite, watched: Duration) -> String {
+    let rows = &suite.rows;
     let mut table = Table::new(PROGRAM.into_iter().chain(SAID));
     for row in rows {
         table.row(row.program().into_iter().chain(row.said()));
@@ -45,6 +47,14 @@ pub(crate) fn text(rows: &[Row], watched: Duration) -> String {
         count(Outcome::FalseAlarm),
         credits.len(),
     );
+    for (programs, feed) in &suite.feeds {
+        let _infallible = writeln!(
+            text,
+            "\n{programs} of them side by side: leakwatch took {} records and lost {}; it took {} stacks, and left {} to \
+             its budget.",
+            feed.records, feed.dropped, feed.stacks_taken, feed.stacks_shed
+        );
+    }
     text
 }
 

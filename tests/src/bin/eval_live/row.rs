@@ -12,6 +12,9 @@ use crate::{
     timeline::{Said, Timeline},
 };
 
+/// Sites that an explanation names.
+const SITES: usize = 3;
+
 /// What a program is, and what it really does.
 pub(crate) const PROGRAM: [&str; 4] = ["program", "form", "of", "really, a second"];
 /// What leakwatch says about it.
@@ -75,6 +78,36 @@ impl Row {
             return None;
         };
         (said.worst >= Verdict::Suspected).then(|| judge::credit(&leak, &said.finding))
+    }
+
+    /// What was said that decides, with its reasons; `None` where that is as it should be.
+    pub(crate) fn explanation(&self) -> Option<String> {
+        if matches!(self.outcome, Outcome::Found | Outcome::Quiet) {
+            return None;
+        }
+        let mut lines = vec![format!(
+            "{} {}/s ({}): {}, confidence {:.2}",
+            self.case.name,
+            self.case.rate,
+            self.form.name(),
+            self.verdict(),
+            self.said.as_ref().map_or(0.0, |said| said.finding.confidence)
+        )];
+        for finding in self.said.iter().map(|said| &said.finding) {
+            let reasons = finding.evidence.iter();
+            lines.extend(
+                reasons
+                    .map(|reason| format!("    {:+5.1} {}: {}", reason.log_odds, reason.name, reason.text)),
+            );
+            lines.extend(finding.sites.iter().take(SITES).map(|site| {
+                let function = site.function.as_deref().unwrap_or("-");
+                format!(
+                    "    {} in {function}: {:?} of {:.2}",
+                    site.kind, site.live, site.share
+                )
+            }));
+        }
+        Some(lines.join("\n"))
     }
 
     /// The cells under [`PROGRAM`].

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
+use leakwatch::model::health::FeedHealth;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
@@ -20,8 +21,16 @@ const DESCRIPTORS: u64 = 8_192;
 /// Programs end by themselves this long after they would have been ended.
 const SPARE: Duration = Duration::from_mins(1);
 
+/// Everything that was run.
+#[derive(Default)]
+pub(crate) struct Suite {
+    pub(crate) rows: Vec<Row>,
+    /// What leakwatch saw of each group, by the number of its programs.
+    pub(crate) feeds: Vec<(usize, FeedHealth)>,
+}
+
 /// Builds and runs the programs that `args` ask for.
-pub(crate) fn run(args: &Args, leakwatch: Option<&Path>) -> Result<Vec<Row>> {
+pub(crate) fn run(args: &Args, leakwatch: Option<&Path>) -> Result<Suite> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(
         Resource::Nofile,
@@ -37,7 +46,7 @@ pub(crate) fn run(args: &Args, leakwatch: Option<&Path>) -> Result<Vec<Row>> {
         .iter()
         .flat_map(|(case, built)| Form::of(case.role).iter().map(move |form| (case, built, *form)))
         .collect();
-    let mut rows = Vec::new();
+    let mut suite = Suite::default();
     let groups = forms.chunks(args.side_by_side.max(1));
     for (index, group) in groups.enumerate() {
         eprintln!("group {}: {} programs, {}", index + 1, group.len(), args.duration);
@@ -48,17 +57,18 @@ pub(crate) fn run(args: &Args, leakwatch: Option<&Path>) -> Result<Vec<Row>> {
             Running::start(*case, form, built, dir.path(), seconds)
         };
         let mut programs: Vec<Running> = group.iter().map(start).collect::<Result<_>>()?;
-        let timelines = watcher.watch(&mut programs, duration)?;
-        rows.extend(
-            programs
-                .iter()
-                .zip(&timelines)
-                .map(|(program, timeline)| Row::new(program, timeline)),
-        );
+        let watched = watcher.watch(&mut programs, duration)?;
+        let of = programs.iter().zip(&watched.timelines);
+        suite
+            .rows
+            .extend(of.map(|(program, timeline)| Row::new(program, timeline)));
+        suite
+            .feeds
+            .extend(watched.feed.map(|feed| (programs.len(), feed)));
         drop(programs);
         watcher.stop()?;
     }
-    Ok(rows)
+    Ok(suite)
 }
 
 fn wanted(args: &Args) -> Vec<Case> {

@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use leakwatch::model::finding::{Finding, Subject};
+use leakwatch::model::{
+    finding::{Finding, Subject},
+    health::{FeedHealth, Health},
+};
 use leakwatch_tests::agent::Agent;
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -22,10 +25,19 @@ const ASK: Duration = Duration::from_secs(2);
 /// How often `/proc` is.
 const READ: Duration = Duration::from_secs(10);
 
-/// The part of a snapshot that says what leaks.
+/// The part of a snapshot that says what leaks, and how well leakwatch sees.
 #[derive(Deserialize)]
 struct Answer {
     findings: Option<Vec<Finding>>,
+    health: Health,
+}
+
+/// What came of watching a group of programs.
+pub(crate) struct Watched {
+    /// What was said about each program, in their order.
+    pub(crate) timelines: Vec<Timeline>,
+    /// What leakwatch saw until then; `None` without one.
+    pub(crate) feed: Option<FeedHealth>,
 }
 
 /// A leakwatch that is asked again and again; without one only `/proc` is read.
@@ -37,8 +49,9 @@ impl Watcher {
         agent.transpose().map(Self)
     }
 
-    /// Watches `programs` for `duration` and returns what was said about each, in their order.
-    pub(crate) fn watch(&self, programs: &mut [Running], duration: Duration) -> Result<Vec<Timeline>> {
+    /// Watches `programs` for `duration`.
+    pub(crate) fn watch(&self, programs: &mut [Running], duration: Duration) -> Result<Watched> {
+        let mut feed = None;
         let mut timelines = vec![Timeline::default(); programs.len()];
         let indices: BTreeMap<u32, usize> = programs.iter().map(Running::pid).zip(0..).collect();
         let begun = Instant::now();
@@ -48,7 +61,9 @@ impl Watcher {
                 read += READ;
                 programs.iter_mut().try_for_each(Running::read)?;
             }
-            for finding in self.findings()? {
+            let (findings, health) = self.ask()?;
+            feed = health.or(feed);
+            for finding in findings {
                 let Some(&index) = indices.get(&finding.pid) else {
                     continue;
                 };
@@ -59,18 +74,19 @@ impl Watcher {
             ask += ASK;
             thread::sleep(ask.saturating_duration_since(Instant::now()));
         }
-        Ok(timelines)
+        Ok(Watched { timelines, feed })
     }
 
-    fn findings(&self) -> Result<Vec<Finding>> {
+    fn ask(&self) -> Result<(Vec<Finding>, Option<FeedHealth>)> {
         let Some(agent) = &self.0 else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         };
         let answer: Answer =
             serde_json::from_str(&agent.get("/api/v1/snapshot")?).context("not a snapshot")?;
-        answer
+        let findings = answer
             .findings
-            .context("this leakwatch has no findings in its snapshot")
+            .context("this leakwatch has no findings in its snapshot")?;
+        Ok((findings, Some(answer.health.feed)))
     }
 
     /// Ends the agent; it must do so cleanly.
