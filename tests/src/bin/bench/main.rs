@@ -1,12 +1,10 @@
 //! `cargo xtask bench`: what leakwatch costs, measured beside other tools doing the same. Reports; asserts nothing.
 
-mod document;
 mod machine;
 mod overhead;
 mod process;
 mod scale;
 mod spread;
-mod table;
 mod trace;
 mod unwinding;
 mod worker;
@@ -15,6 +13,7 @@ use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use leakwatch_tests::document;
 
 /// Measures what leakwatch costs, beside other tools doing the same
 #[derive(Parser)]

@@ -4,7 +4,9 @@ use super::{
     Round,
     condition::{CONDITIONS, Condition},
 };
-use crate::{spread::Spread, table::Table, worker::Timing};
+use leakwatch_tests::markdown::Table;
+
+use crate::{spread::Spread, worker::Timing};
 
 /// A traced call may cost so many times what an empty program costs.
 const RATIO: f64 = 1.5;

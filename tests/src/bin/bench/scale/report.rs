@@ -4,7 +4,9 @@ use super::{
     Part, Windows,
     watcher::{Share, Watcher},
 };
-use crate::{spread::Spread, table::Table};
+use leakwatch_tests::markdown::Table;
+
+use crate::spread::Spread;
 
 const MIB: f64 = 1_048_576.0;
 

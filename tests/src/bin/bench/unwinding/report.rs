@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Samples;
-use crate::table::Table;
+use leakwatch_tests::markdown::Table;
 
 /// One row for each program, and one for all.
 pub(super) fn render(rows: &[(&str, Samples)]) -> String {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result};
 
 /// Replaces what stands between the markers of `section` in `page`.
-pub(crate) fn replace(page: &Path, section: &str, text: &str) -> Result<()> {
+pub fn replace(page: &Path, section: &str, text: &str) -> Result<()> {
     let before = fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
     let after = spliced(&before, section, text)
         .with_context(|| format!("{} has no markers for {section}", page.display()))?;
