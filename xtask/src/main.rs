@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod debian;
+mod eval;
 mod lint;
 mod root;
 mod run;
@@ -30,6 +31,7 @@ enum Verb {
     Lint,
     Vm(vm::Args),
     Bench(bench::Args),
+    Eval(eval::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +58,6 @@ fn execute(verb: Verb) -> Result<()> {
         Verb::Lint => lint::lint(&sh),
         Verb::Vm(args) => vm::vm(&sh, &args),
         Verb::Bench(args) => bench::bench(&sh, &args),
+        Verb::Eval(args) => eval::eval(&sh, &args),
     }
 }
