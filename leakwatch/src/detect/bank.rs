@@ -79,7 +79,7 @@ impl Bank {
     }
 
     /// Takes a reading; says which scales have a new full bucket, as bits.
-    pub(super) fn add(&mut self, now_ns: u64, value: u64, load: f64) -> u32 {
+    pub(super) fn add(&mut self, now_ns: u64, value: u64, load: f32) -> u32 {
         let reading = self.bucket(now_ns, value, load);
         let mut closed = 0;
         for (scale, buckets) in self.scales.iter_mut().enumerate() {
@@ -90,11 +90,11 @@ impl Bank {
         closed
     }
 
-    fn bucket(&self, now_ns: u64, value: u64, load: f64) -> Bucket {
+    fn bucket(&self, now_ns: u64, value: u64, load: f32) -> Bucket {
         let tenths = now_ns.saturating_sub(self.began_ns) / (SECOND_NS / 10);
         Bucket {
             at: u32::try_from(tenths).unwrap_or(u32::MAX),
-            load: load as f32,
+            load,
             min: value,
             max: value,
         }

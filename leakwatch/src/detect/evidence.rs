@@ -109,9 +109,8 @@ pub(super) trait Witness {
 pub(super) struct Stand {
     pub(super) now_ns: u64,
     pub(super) resource: Resource,
-    /// Gains from which on a leak is worth a verdict.
-    pub(super) matters: f64,
-    /// What is overdue, in units of the resource.
+    /// What is overdue, and how much of it is no accident, in units of the resource.
+    pub(super) enough: f64,
     pub(super) overdue: f64,
 }
 

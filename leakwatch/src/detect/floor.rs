@@ -95,6 +95,8 @@ pub(super) struct Stakes {
     pub(super) quantum: f64,
     /// Gains below are no leak worth a verdict.
     pub(super) matters: f64,
+    /// So much overdue is no accident.
+    pub(super) overdue: f64,
     /// What is left to the tightest limit.
     pub(super) headroom: Option<f64>,
 }
@@ -105,14 +107,18 @@ impl Stakes {
         let (quantum, matters) = match resource {
             Resource::Memory => (16_u64 << 20, 64_u64 << 20),
             Resource::Fd => (64, 128),
-            Resource::Thread => (8, 32),
-            Resource::Maps => (256, 2_048),
+            Resource::Thread => (8, 128),
+            Resource::Maps => (64, 128),
         };
         // Of a small limit a small part matters.
         let part = |most: u64, parts: u64| limit.map_or(most, |limit| most.min(limit / parts)).max(1) as f64;
         Self {
             quantum: part(quantum, 16),
             matters: part(matters, 20),
+            overdue: match resource {
+                Resource::Memory => part(matters, 20),
+                Resource::Fd | Resource::Thread | Resource::Maps => part(matters, 10).max(32.0),
+            },
             headroom: headroom.map(|left| left as f64),
         }
     }

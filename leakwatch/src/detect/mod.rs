@@ -19,6 +19,9 @@ mod survival;
 mod verdict;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -221,8 +224,8 @@ impl Subject {
 
     fn update(&mut self, moment: Moment, observed: &Observed<'_>, memory: &Memory) {
         let now_ns = moment.monotonic_ns;
-        let elapsed = now_ns.saturating_sub(self.seen_ns) as f64 / SECOND_NS as f64;
-        let done = observed.load.saturating_sub(self.load) as f64;
+        let elapsed = now_ns.saturating_sub(self.seen_ns) as f32 / SECOND_NS as f32;
+        let done = observed.load.saturating_sub(self.load) as f32;
         let load = if elapsed > 0.0 { done / elapsed } else { 0.0 };
         for (resource, level) in Resource::ALL.into_iter().zip(&mut self.levels) {
             let value = observed.levels.of(resource);

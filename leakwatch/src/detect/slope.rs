@@ -32,13 +32,22 @@ pub(super) fn sen(points: &[Point]) -> Option<Slope> {
     // Variance of Kendall's S; the bounds are order statistics that many standard deviations from the middle.
     let n = count as f64;
     let deviation = (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
-    let (pairs, last) = (slopes.len() as f64, slopes.len() - 1);
-    let rank = |rank: f64| slopes[(rank.max(0.0) as usize).min(last)];
+    let pairs = slopes.len() as f64;
+    let rank = |rank: f64| slopes[index(rank, slopes.len())];
     Some(Slope {
-        low: rank((pairs - 1.96 * deviation) / 2.0),
+        low: rank(f64::midpoint(pairs, -1.96 * deviation)),
         median: rank(pairs / 2.0),
-        high: rank((pairs + 1.96 * deviation) / 2.0),
+        high: rank(f64::midpoint(pairs, 1.96 * deviation)),
     })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to what there is"
+)]
+fn index(rank: f64, len: usize) -> usize {
+    (rank.max(0.0) as usize).min(len - 1)
 }
 
 /// Pairs that rise less pairs that fall (Kendall's S).

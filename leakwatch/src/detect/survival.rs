@@ -39,7 +39,7 @@ const STEPS: [usize; 3] = [0, 2, 4];
 /// So many closed ones say what is usual.
 const CLOSED: u64 = 20;
 /// Survivors are looked at over so many times the age.
-const MEMORY: f64 = 64.0;
+const MEMORY: u64 = 64;
 
 /// Stacks that are kept of what was found.
 const MAX_FOUND: usize = 16;
@@ -53,8 +53,9 @@ const LATER_HALF: f64 = 0.7;
 const CONCENTRATION: f64 = 0.4;
 /// Sampled survivors.
 const LEAST_SAMPLES: usize = 16;
-/// Seconds that a site has been watched.
-const LEAST_AGE: f64 = 20.0;
+/// For how long a site has to be watched; for a closer look it is shorter, because that takes its time, too.
+const LEAST_AGE_NS: u64 = 20_000_000_000;
+const PROMISING_AGE_NS: u64 = 8_000_000_000;
 /// The part of what a site took that it gave back, from which on it is known to give back.
 const TURNOVER: f64 = 0.1;
 
@@ -121,14 +122,16 @@ pub(super) struct Survival {
     pub(super) passed: bool,
     /// It goes on, whether or not the test has passed.
     pub(super) rising: bool,
+    /// It may soon be: worth a closer look.
+    pub(super) promising: bool,
     /// Logarithm of the evidence.
     pub(super) log_evidence: f64,
-    /// Survivors older than [`Self::beyond_seconds`].
+    /// Survivors older than [`Self::beyond_ns`].
     pub(super) overdue: u64,
     /// The same, samples.
     pub(super) overdue_samples: usize,
     /// The age beyond which something is overdue.
-    pub(super) beyond_seconds: f64,
+    pub(super) beyond_ns: u64,
     /// Generations with survivors, of eight.
     pub(super) generations: usize,
     /// Lifetimes seen to end, samples.
@@ -156,7 +159,7 @@ pub(super) struct Survivals {
 struct Test {
     looked_ns: u64,
     /// `W` by power of two of the late age.
-    evidence: [f32; POWERS],
+    evidence: [f64; POWERS],
     /// Late deaths counted.
     deaths: [u32; POWERS],
 }
@@ -185,7 +188,7 @@ impl Survivals {
         self.tests = seen;
         self.found.retain(|found| found.overdue > 0);
         self.found.sort_by(|a, b| {
-            let rank = |found: &Survival| (found.passed, found.rising);
+            let rank = |found: &Survival| (found.passed, found.rising, found.promising);
             rank(b)
                 .cmp(&rank(a))
                 .then_with(|| b.log_evidence.total_cmp(&a.log_evidence))
@@ -195,10 +198,9 @@ impl Survivals {
         self.overdue = self
             .found
             .first()
-            .filter(|found| found.rising)
+            .filter(|found| found.promising)
             .map_or_else(Vec::new, |found| {
-                let beyond_ns = (found.beyond_seconds * 1e9) as u64;
-                let end_ns = survey.now_ns.saturating_sub(beyond_ns);
+                let end_ns = survey.now_ns.saturating_sub(found.beyond_ns);
                 let mut overdue: Vec<&Survivor> = survey.survivors(found.kind, found.stack).iter().collect();
                 overdue.retain(|survivor| survivor.since_ns <= end_ns);
                 overdue.sort_unstable_by_key(|survivor| (survivor.since_ns, survivor.item));
@@ -227,7 +229,7 @@ impl Survivals {
         self.overdue.clear();
     }
 
-    /// Items of the first one found, if it is rising, that are overdue.
+    /// Items of the first one found, if it is promising, that are overdue.
     pub(super) fn overdue(&self) -> &[u64] {
         &self.overdue
     }
@@ -252,9 +254,9 @@ impl Test {
         let mut exposed = [0.0_f64; POWERS + 1];
         for survivor in group.survivors {
             let age = micros(group.now_ns.saturating_sub(survivor.since_ns));
-            let before = micros(self.looked_ns.saturating_sub(survivor.since_ns));
-            let mut top = age;
-            for power in (0..=power_of(age)).rev() {
+            let before = micros(self.looked_ns.saturating_sub(survivor.since_ns)) as f64;
+            let mut top = age as f64;
+            for power in (0..=age.ilog2() as usize).rev() {
                 let Some(slot) = power.checked_sub(FIRST_POWER) else {
                     break;
                 };
@@ -271,8 +273,8 @@ impl Test {
             expected += exposed[slot];
             let deaths = u32::try_from(group.lifetimes.at_least(FIRST_POWER + slot)).unwrap_or(u32::MAX);
             let new = f64::from(deaths.saturating_sub(self.deaths[slot]));
-            let evidence = f64::from(self.evidence[slot]) + GAIN * expected / HAZARD - LOSS * new;
-            self.evidence[slot] = evidence.max(0.0) as f32;
+            let evidence = self.evidence[slot] + GAIN * expected / HAZARD - LOSS * new;
+            self.evidence[slot] = evidence.max(0.0);
             self.deaths[slot] = deaths;
         }
         self.looked_ns = group.now_ns;
@@ -280,7 +282,7 @@ impl Test {
 
     fn evidence(&self, power: usize) -> f64 {
         let slot = power.saturating_sub(FIRST_POWER).min(POWERS - 1);
-        f64::from(self.evidence[slot])
+        self.evidence[slot]
     }
 }
 
@@ -322,8 +324,9 @@ impl<'a> Group<'a> {
         } else {
             age_ns / 8
         };
-        // To the nearest: 2^22.5 is where 4.2 s and 8.4 s meet.
-        let power = (micros(usual).log2() + 0.5) as usize;
+        // To the nearest: 4.2 s and 8.4 s meet at 5.9 s, where the square is 2^45.
+        let micros = u128::from((usual / 1_000).max(1));
+        let power = (micros * micros).ilog2().div_ceil(2) as usize;
         power.clamp(FIRST_POWER, BUCKETS - 1)
     }
 
@@ -346,7 +349,7 @@ impl<'a> Group<'a> {
         let log_evidence = test.evidence(power) - (STEPS.len() as f64).ln();
         let beyond_ns = 1_000_u64 << power;
         let end_ns = self.now_ns.saturating_sub(beyond_ns);
-        let since_ns = began_ns.max(self.now_ns.saturating_sub((beyond_ns as f64 * MEMORY) as u64));
+        let since_ns = began_ns.max(self.now_ns.saturating_sub(beyond_ns.saturating_mul(MEMORY)));
         let overdue: Vec<&Survivor> = self
             .survivors
             .iter()
@@ -366,16 +369,18 @@ impl<'a> Group<'a> {
             .sum();
         let closed = self.lifetimes.count();
         let taken = self.births().map(|cohort| u64::from(cohort.samples)).sum::<u64>();
-        let rising = overdue.len() >= LEAST_SAMPLES && age_ns as f64 >= LEAST_AGE * 1e9 && shape.goes_on();
+        let promising = overdue.len() >= LEAST_SAMPLES && age_ns >= PROMISING_AGE_NS && shape.spreads();
+        let rising = promising && age_ns >= LEAST_AGE_NS && shape.filled >= FILLED;
         Some(Survival {
             kind: self.kind,
             stack: self.stack,
             passed: rising && log_evidence >= THRESHOLD,
             rising,
+            promising,
             log_evidence,
             overdue: overdue.iter().map(|survivor| survivor.weight).sum(),
             overdue_samples: overdue.len(),
-            beyond_seconds: beyond_ns as f64 / 1e9,
+            beyond_ns,
             generations: shape.filled,
             closed,
             turns_over: closed >= CLOSED && closed as f64 >= TURNOVER * taken as f64,
@@ -416,16 +421,12 @@ impl Shape {
         }
     }
 
-    fn goes_on(&self) -> bool {
-        self.filled >= FILLED && self.later_half >= LATER_HALF && self.concentration <= CONCENTRATION
+    /// It does not dry up and did not come at once.
+    fn spreads(&self) -> bool {
+        self.later_half >= LATER_HALF && self.concentration <= CONCENTRATION
     }
 }
 
-fn micros(ns: u64) -> f64 {
-    (ns as f64 / 1e3).max(1.0)
-}
-
-/// The power of two at or below.
-fn power_of(micros: f64) -> usize {
-    (micros as u64).max(1).ilog2() as usize
+fn micros(ns: u64) -> u64 {
+    (ns / 1_000).max(1)
 }

@@ -49,7 +49,7 @@ pub(super) struct Tick<'a> {
     pub(super) watched: f64,
     pub(super) level: u64,
     /// Births a second.
-    pub(super) load: f64,
+    pub(super) load: f32,
     pub(super) limits: &'a [LimitUse],
     pub(super) survey: Option<&'a Survey<'a>>,
     pub(super) blind: bool,
@@ -138,7 +138,7 @@ impl Witness for Survivals {
             "{} {} older than {:.0} s are still held; {} of 8 generations have some",
             best.overdue,
             best.kind.name(),
-            best.beyond_seconds,
+            best.beyond_ns as f64 / 1e9,
             best.generations
         );
         case.add(Reason::Survival, text);
@@ -150,7 +150,7 @@ impl Witness for Survivals {
             );
             case.add(Reason::Turnover, text);
         }
-        let enough = stand.overdue >= stand.matters;
+        let enough = stand.overdue >= stand.enough;
         let amount = in_words(stand.resource, stand.overdue);
         if enough {
             case.add(Reason::Amount, format!("{amount} overdue"));
@@ -303,7 +303,7 @@ impl Watch {
         let stand = Stand {
             now_ns: tick.now_ns,
             resource: tick.resource,
-            matters: stakes.matters,
+            enough: stakes.overdue,
             overdue,
         };
         let mut case = Case::default();
@@ -324,7 +324,8 @@ impl Watch {
         self.evidence = case.into_evidence();
         let rising = risen && best.is_some();
         self.kind = best.map(|best| best.kind).or(self.kind);
-        self.stand(tick, best.cloned().as_ref(), rising && overdue >= stakes.quantum);
+        let best = best.cloned();
+        self.stand(tick, best.as_ref(), rising && overdue >= stakes.quantum);
         let climb = self.floor.newest();
         let looks = classify::Looks {
             resource: tick.resource,
@@ -414,7 +415,7 @@ impl Watch {
         process: ProcessId,
         resource: Resource,
     ) -> Option<(f64, Wish)> {
-        let best = self.survivals.found().first().filter(|best| best.rising)?;
+        let best = self.survivals.found().first().filter(|best| best.promising)?;
         let (evidence, kind) = (best.log_evidence, best.kind);
         let overdue = self.survivals.overdue();
         let wish = self
