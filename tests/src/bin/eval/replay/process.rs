@@ -38,8 +38,9 @@ pub(super) const ID: ProcessId = ProcessId {
     start_time_ns: 1_000_000_000_000,
 };
 
-/// Where its memory begins, and where what a heap has lost begins.
+/// Where its memory begins, where what comes and goes in a heap begins, and where what it has lost.
 const HEAP: u64 = 0x7000_0000_0000;
+const CHURN: u64 = 0x7400_0000_0000;
 pub(super) const LOST: u64 = 0x7800_0000_0000;
 pub(super) const PAGE: u64 = 4_096;
 /// Bytes between two sampled page faults, as leakwatch sets it.
@@ -68,9 +69,10 @@ pub(super) struct Simulated<'a> {
     next: u64,
     /// Bytes touched since the last sampled fault.
     touched: u64,
-    /// Bytes of a heap.
-    in_use: u64,
-    lost: u64,
+    /// Bytes of a heap: lost, kept, and what comes and goes.
+    regions: [u64; 3],
+    /// Of a heap's level what is in use and never given back from then on.
+    kept: Vec<f64>,
 }
 
 /// Stacks by the address that they were taken at.
@@ -122,8 +124,8 @@ impl<'a> Simulated<'a> {
                 1_000
             },
             touched: 0,
-            in_use: 0,
-            lost: 0,
+            regions: [0; 3],
+            kept: kept(case),
         }
     }
 
@@ -258,16 +260,20 @@ impl<'a> Simulated<'a> {
         }
     }
 
-    /// What is in use grows at its end and shrinks there; what is lost stays.
+    /// What comes and goes grows at its end and shrinks there; the rest stays.
     fn follow(&mut self, curve: &Curve, index: usize) {
         let at = self.tick as f64 * self.case.tick;
         let lost = self.bytes(curve.leaked[index]);
-        let in_use = self.bytes(curve.level[index]) - lost.min(self.bytes(curve.level[index]));
-        let stack = u64::from(LEAKING_STACK.0);
-        self.resize(at, LOST, (self.lost, lost), stack);
-        self.resize(at, HEAP, (self.in_use, in_use), stack + 1);
-        (self.lost, self.in_use) = (lost, in_use);
-        self.levels.memory = lost + in_use;
+        let kept = self.bytes(self.kept[index]);
+        let all = self.bytes(curve.level[index]).max(lost + kept);
+        let now = [lost, kept, all - lost - kept];
+        let stacks = u64::from(LEAKING_STACK.0)..;
+        let sizes = self.regions.into_iter().zip(now);
+        for ((stack, begin), size) in stacks.zip([LOST, HEAP, CHURN]).zip(sizes) {
+            self.resize(at, begin, size, stack);
+        }
+        self.regions = now;
+        self.levels.memory = all;
         let requests = (curve.load[index].max(0.0) * 100.0) as u64;
         self.kernel.work(requests, at);
         self.load += requests;
@@ -337,4 +343,26 @@ impl<'a> Simulated<'a> {
             comm: *b"simulated\0\0\0\0\0\0\0",
         }
     }
+}
+
+/// The part of a level in use that no later fall goes below.
+fn kept(case: &Case) -> Vec<f64> {
+    let Body::Curve(curve) = &case.body else {
+        return Vec::new();
+    };
+    let in_use = curve
+        .level
+        .iter()
+        .zip(&curve.leaked)
+        .map(|(level, leaked)| level - leaked);
+    let mut least = f64::INFINITY;
+    let mut kept: Vec<f64> = in_use
+        .rev()
+        .map(|in_use| {
+            least = least.min(in_use);
+            least
+        })
+        .collect();
+    kept.reverse();
+    kept
 }
