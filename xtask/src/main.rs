@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod debian;
+mod eval;
 mod eval_live;
 mod lint;
 mod root;
@@ -31,13 +32,21 @@ enum Verb {
     Lint,
     Vm(vm::Args),
     Bench(bench::Args),
-    /// Hold verdicts against what is so
-    #[command(subcommand)]
+    /// Hold verdicts against what is so: on made-up programs, or on real ones
     Eval(Eval),
 }
 
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Eval {
+    #[command(subcommand)]
+    kind: Option<EvalKind>,
+    #[command(flatten)]
+    made_up: eval::Args,
+}
+
 #[derive(clap::Subcommand)]
-enum Eval {
+enum EvalKind {
     Live(eval_live::Args),
 }
 
@@ -65,6 +74,10 @@ fn execute(verb: Verb) -> Result<()> {
         Verb::Lint => lint::lint(&sh),
         Verb::Vm(args) => vm::vm(&sh, &args),
         Verb::Bench(args) => bench::bench(&sh, &args),
-        Verb::Eval(Eval::Live(args)) => eval_live::eval_live(&sh, &args),
+        Verb::Eval(Eval {
+            kind: Some(EvalKind::Live(args)),
+            ..
+        }) => eval_live::eval_live(&sh, &args),
+        Verb::Eval(Eval { made_up, .. }) => eval::eval(&sh, &made_up),
     }
 }
