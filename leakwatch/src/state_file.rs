@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// A file that holds verdicts between two runs.
 #[derive(Debug)]
-pub struct StateFile {
+pub(crate) struct StateFile {
     path: PathBuf,
     written: Vec<Remembered>,
 }
@@ -34,7 +34,7 @@ impl StateFile {
     ///
     /// # Errors
     /// When it can neither be read nor made, or was not written by this version of leakwatch: then it is left as it is.
-    pub fn open(path: &Path) -> io::Result<(Self, Vec<Remembered>)> {
+    pub(crate) fn open(path: &Path) -> io::Result<(Self, Vec<Remembered>)> {
         let verdicts = match File::open(path) {
             Ok(file) => read(file)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -53,7 +53,7 @@ impl StateFile {
     ///
     /// # Errors
     /// When it cannot be written; it then holds what it held.
-    pub fn save(&mut self, verdicts: Vec<Remembered>) -> io::Result<()> {
+    pub(crate) fn save(&mut self, verdicts: Vec<Remembered>) -> io::Result<()> {
         if verdicts != self.written {
             self.write(&verdicts)?;
             self.written = verdicts;

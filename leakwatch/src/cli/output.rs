@@ -46,6 +46,7 @@ impl Output {
     pub(super) fn into_writer(self) -> Result<Box<dyn io::Write>, Failure> {
         match self {
             Self::Stdout => Ok(Box::new(io::stdout().lock())),
+            Self::Stderr => Ok(Box::new(io::stderr().lock())),
             Self::File(path, file) => {
                 let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
                 let emptied = if is_regular { file.set_len(0) } else { Ok(()) };

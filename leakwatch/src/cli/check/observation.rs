@@ -17,6 +17,8 @@ use crate::{
     present::findings::{self, Document},
 };
 
+/// Nothing is concluded about a process that was watched for less.
+const ENOUGH_NS: u64 = 8_000_000_000;
 /// What costs something is read of so many processes at most.
 const MOST_LOOKED_AT: usize = 64;
 
