@@ -4,7 +4,7 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
     collections::HashMap,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytemuck::Zeroable as _;
@@ -22,6 +22,7 @@ use leakwatch_common::{
     record::{FdClosed, Header, RecordKind},
     stack::StackTaken,
 };
+use rustix::time::{ClockId, clock_gettime};
 
 /// Counts the bytes that the running thread has allocated and not freed.
 struct Counting;
@@ -126,7 +127,7 @@ impl Machine {
         apply(Reading::Tasks(rows));
         apply(Reading::Stacks(stacks));
         apply(Reading::Records(records));
-        let began = Instant::now();
+        let began = processor_time();
         let observed = self.host.processes().map(|process| Observed {
             subject: SubjectKey::Process(process.id),
             program: None,
@@ -144,7 +145,7 @@ impl Machine {
             blind: false,
         });
         self.detection.update(moment, observed);
-        began.elapsed()
+        processor_time().saturating_sub(began)
     }
 
     fn row(&self, pid: u32) -> TaskRow {
@@ -159,6 +160,12 @@ impl Machine {
             ..TaskRow::zeroed()
         }
     }
+}
+
+/// Of the running thread.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn born(pid: u32, site: u32, sample: u32, now_ns: u64) -> CopiedStack {
