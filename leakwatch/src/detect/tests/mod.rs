@@ -72,7 +72,7 @@ fn what_nobody_looked_at_is_growing() {
 fn what_is_used_is_not_even_suspected() {
     let mut world = World::new(1_000, Seen::Touched);
     let verdict = seconds_until(&mut world, Verdict::Suspected, 80, Resource::Fd, |world| {
-        leak(world, 1)
+        leak(world, 1);
     });
     assert_eq!(verdict, None);
 }
@@ -145,14 +145,14 @@ fn touch(world: &mut World, faults: u64) {
 fn a_heap_that_grows_and_is_not_used_leaks_unless_it_has_just_begun() {
     let mut old = World::new(600, Seen::Stale);
     let seconds = seconds_until(&mut old, Verdict::Leaking, 60, Resource::Memory, |world| {
-        touch(world, 4)
+        touch(world, 4);
     });
     assert!(seconds.is_some_and(|seconds| seconds <= 30), "{seconds:?}");
     assert_eq!(old.judgement(Resource::Memory).unwrap().kind, "heap");
 
     let mut young = World::new(0, Seen::Stale);
     let seconds = seconds_until(&mut young, Verdict::Suspected, 60, Resource::Memory, |world| {
-        touch(world, 4)
+        touch(world, 4);
     });
     assert!(seconds.is_some(), "it may be loading its data, and may not");
     assert_eq!(
