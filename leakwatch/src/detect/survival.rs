@@ -60,6 +60,9 @@ const LEAST_AGE_NS: u64 = 20_000_000_000;
 const PROMISING_AGE_NS: u64 = 8_000_000_000;
 /// The part of what a site took that it gave back, from which on it is known to give back.
 const TURNOVER: f64 = 0.1;
+/// The part of what is overdue of a kind that its owner holds; and that several have to hold to speak for it.
+const OWNS: f64 = 0.8;
+const MOST: f64 = 0.5;
 
 /// What is known of the things that one process took, at one moment.
 pub(super) struct Survey<'a> {
@@ -136,9 +139,10 @@ pub(super) struct Survival {
     pub(super) beyond_ns: u64,
     /// Generations with survivors, of eight.
     pub(super) generations: usize,
-    /// Lifetimes seen to end, samples.
+    /// Taken so far, and lifetimes seen to end, samples.
+    pub(super) taken: u64,
     pub(super) closed: u64,
-    /// It gives back a good part of what it takes.
+    /// Who holds what is overdue gives back a good part of what it takes.
     pub(super) turns_over: bool,
     /// The part of what it took, in the time looked at, that is still held.
     pub(super) share: f64,
@@ -148,6 +152,33 @@ pub(super) struct Survival {
     pub(super) oldest_ns: u64,
     /// Everything taken in that time and still held.
     pub(super) held: u64,
+}
+
+impl Survival {
+    fn rank(&self) -> (bool, bool, bool) {
+        (self.passed, self.rising, self.promising)
+    }
+
+    /// What one place gives back says nothing of what another keeps: only those that hold something overdue count.
+    fn is_made_of(&mut self, places: &[Self]) {
+        let holders = || places.iter().filter(|place| place.overdue > 0);
+        let give_back = |place: &&Self| {
+            place.kind != Kind::FirstTouch && place.closed as f64 >= TURNOVER * place.taken as f64
+        };
+        let overdue = holders().map(|place| place.overdue).sum::<u64>() as f64;
+        let given_back = holders()
+            .filter(give_back)
+            .map(|place| place.overdue)
+            .sum::<u64>() as f64;
+        self.taken = holders().map(|place| place.taken).sum();
+        self.closed = holders().map(|place| place.closed).sum();
+        self.turns_over =
+            overdue > 0.0 && given_back >= MOST * overdue && turns_over(self.closed, self.taken);
+    }
+}
+
+fn turns_over(closed: u64, taken: u64) -> bool {
+    closed >= CLOSED && closed as f64 >= TURNOVER * taken as f64
 }
 
 /// The tests of one resource of one process.
@@ -174,6 +205,7 @@ impl Survivals {
         self.found.clear();
         let mut seen: BTreeMap<(Kind, Option<StackId>), Test> = BTreeMap::new();
         for kind in survey.kinds(resource) {
+            let first = self.found.len();
             let sites: Vec<_> = survey.sites.iter().filter(|site| site.0 == kind).collect();
             let mut all = Lifetimes::default();
             for &&(_, stack, lifetimes, cohorts) in &sites {
@@ -188,16 +220,21 @@ impl Survivals {
             // A kind that one stack takes is that stack.
             let stack = (sites.len() == 1).then(|| sites[0].1);
             self.judge(&mut seen, &Group::new(survey, kind, stack, &all, &cohorts));
+            if let [places @ .., whole] = &mut self.found[first..]
+                && whole.stack.is_none()
+            {
+                whole.is_made_of(places);
+            }
         }
         self.tests = seen;
         self.found.retain(|found| found.overdue > 0);
         self.found.sort_by(|a, b| {
-            let rank = |found: &Survival| (found.passed, found.rising, found.promising);
-            rank(b)
-                .cmp(&rank(a))
+            b.rank()
+                .cmp(&a.rank())
                 .then_with(|| b.log_evidence.total_cmp(&a.log_evidence))
                 .then_with(|| (a.kind, a.stack).cmp(&(b.kind, b.stack)))
         });
+        self.owner_first();
         self.found.truncate(MAX_FOUND);
         self.overdue = self
             .found
@@ -216,6 +253,22 @@ impl Survivals {
                     .map(|survivor| survivor.item)
                     .collect()
             });
+    }
+
+    /// All of a kind say at least as much as the one stack that holds nearly all of it; then the stack speaks.
+    fn owner_first(&mut self) {
+        let Some(whole) = self.found.first().filter(|first| first.stack.is_none()) else {
+            return;
+        };
+        let owns = |of: &Survival| {
+            of.kind == whole.kind
+                && of.stack.is_some()
+                && of.rank() == whole.rank()
+                && of.overdue as f64 >= OWNS * whole.overdue as f64
+        };
+        if let Some(owner) = self.found.iter().position(owns) {
+            self.found[..=owner].rotate_right(1);
+        }
     }
 
     fn judge(&mut self, seen: &mut BTreeMap<(Kind, Option<StackId>), Test>, group: &Group<'_>) {
@@ -389,9 +442,8 @@ impl<'a> Group<'a> {
             generations: shape.filled,
             closed,
             // Pages at the end of a heap come and go whoever keeps the rest.
-            turns_over: self.kind != Kind::FirstTouch
-                && closed >= CLOSED
-                && closed as f64 >= TURNOVER * taken as f64,
+            turns_over: self.kind != Kind::FirstTouch && turns_over(closed, taken),
+            taken,
             share: if samples > 0 {
                 (seen / f64::from(samples)).min(1.0)
             } else {

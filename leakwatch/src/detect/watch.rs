@@ -142,9 +142,14 @@ impl Witness for Survivals {
             best.generations
         );
         case.add(Reason::Survival, text);
-        if best.turns_over && best.stack.is_some() {
+        if best.turns_over {
+            let place = if best.stack.is_some() {
+                "the same place"
+            } else {
+                "the same places"
+            };
             let text = format!(
-                "the same place gave back {} others; it keeps {:.1} %",
+                "{place} gave back {} others; kept {:.1} %",
                 best.closed,
                 100.0 * best.share
             );
