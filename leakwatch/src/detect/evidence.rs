@@ -11,6 +11,8 @@ pub(super) enum Reason {
     Young,
     /// A verdict from before the agent was started anew.
     Remembered,
+    /// It was accused, and nothing took that back since.
+    Upheld,
     /// The same program leaked the same before.
     SeenBefore,
     /// Nothing old dies any more.
@@ -40,10 +42,11 @@ pub(super) enum Reason {
 }
 
 /// Name and log-odds of each reason.
-const WEIGHTS: [(Reason, &str, f64); 16] = [
+const WEIGHTS: [(Reason, &str, f64); 17] = [
     (Reason::Prior, "prior", -6.9),
     (Reason::Young, "young", -2.0),
     (Reason::Remembered, "remembered", 1.0),
+    (Reason::Upheld, "upheld", 1.0),
     (Reason::SeenBefore, "seen-before", 1.0),
     (Reason::Survival, "survival", 4.0),
     (Reason::Turnover, "turnover", 3.0),

@@ -100,6 +100,11 @@ impl Looks {
         self.fresh(now_ns).is_some_and(speaks)
     }
 
+    /// Whether the newest look showed that what is overdue is used.
+    pub(super) fn contradicts(&self, now_ns: u64) -> bool {
+        self.fresh(now_ns).is_some_and(is_in_use)
+    }
+
     fn fresh(&self, now_ns: u64) -> Option<&Confirmation> {
         let (seen_ns, look) = self.last.as_ref()?;
         (now_ns.saturating_sub(*seen_ns) <= FRESH_NS && look.looked_at >= LEAST).then_some(look)
@@ -112,7 +117,7 @@ impl Witness for Looks {
             return;
         };
         let of = format!("of {} overdue ones looked at", look.looked_at);
-        if part(look.touched, told(look)) >= IN_USE {
+        if is_in_use(look) {
             let text = format!("{} {of} were used between two looks", look.touched);
             case.add(Reason::Touched, text);
             return;
@@ -143,8 +148,12 @@ impl Witness for Looks {
 
 fn speaks(look: &Confirmation) -> bool {
     let stale = told(look) >= LEAST_STALE && part(look.stale, told(look)) >= STALE;
-    let in_use = part(look.touched, told(look)) >= IN_USE;
-    !in_use && (stale || part(look.close_wait, look.looked_at) >= CLOSED_BY_PEER || is_same_file(look))
+    !is_in_use(look)
+        && (stale || part(look.close_wait, look.looked_at) >= CLOSED_BY_PEER || is_same_file(look))
+}
+
+fn is_in_use(look: &Confirmation) -> bool {
+    part(look.touched, told(look)) >= IN_USE
 }
 
 fn is_same_file(look: &Confirmation) -> bool {

@@ -29,8 +29,8 @@ pub(super) struct Facts {
     pub(super) released: bool,
     /// Records were lost: nothing is decided.
     pub(super) frozen: bool,
-    /// A verdict from before a restart is to be kept for now.
-    pub(super) held: bool,
+    /// A look showed that what is held is used. Evidence that only got thinner is none to the contrary.
+    pub(super) contrary: bool,
 }
 
 /// Where one resource stands.
@@ -62,6 +62,15 @@ impl Standing {
             since_unix_ms,
             changed_ns: now_ns,
             pending: None,
+        }
+    }
+
+    /// The least odds that it rests on while nothing took it back, as a logarithm; `None` of what accuses nobody.
+    pub(super) fn bar(&self) -> Option<f64> {
+        match self.verdict {
+            Verdict::Suspected => Some(SUSPECTED),
+            Verdict::Leaking => Some(LEAKING),
+            Verdict::Healthy | Verdict::Growing | Verdict::Recovered | Verdict::Ended => None,
         }
     }
 
@@ -114,7 +123,7 @@ impl Standing {
             Verdict::Healthy | Verdict::Growing if facts.released || quiet => grows,
             Verdict::Healthy | Verdict::Growing | Verdict::Ended => accused,
             Verdict::Suspected | Verdict::Leaking => {
-                if facts.released || quiet || facts.log_odds < CLEARED && !facts.held {
+                if facts.released || quiet || facts.contrary && facts.log_odds < CLEARED {
                     Verdict::Recovered
                 } else {
                     // Between the two bars it stays what it is.
@@ -149,7 +158,7 @@ mod tests {
             climb: 20.0,
             released: false,
             frozen: false,
-            held: false,
+            contrary: false,
         }
     }
 
@@ -226,7 +235,17 @@ mod tests {
             facts(5, 1.0),
         ]);
         assert_eq!(standing.verdict, Verdict::Leaking);
-        let cleared = after(&[facts(1, 5.0), facts(2, 5.0), facts(3, -2.0), facts(4, -2.0)]);
-        assert_eq!(cleared.verdict, Verdict::Recovered);
+    }
+
+    #[test]
+    fn only_evidence_to_the_contrary_clears() {
+        let mut steps = vec![facts(1, 5.0), facts(2, 5.0), facts(3, -2.0), facts(4, -2.0)];
+        assert_eq!(after(&steps).verdict, Verdict::Leaking);
+        let contrary = |second| Facts {
+            contrary: true,
+            ..facts(second, -2.0)
+        };
+        steps.extend([contrary(5), contrary(6)]);
+        assert_eq!(after(&steps).verdict, Verdict::Recovered);
     }
 }

@@ -27,6 +27,8 @@ const YOUNG: f64 = 120.0;
 const FROZEN_NS: u64 = 10_000_000_000;
 /// A verdict from before a restart is kept for so long without evidence of its own.
 const HELD_NS: u64 = 900_000_000_000;
+/// The same as how long one has to watch, seconds: three times that without a new high end it.
+const HELD_SPAN: f64 = 300.0;
 /// Floors of this scale, 4 s, say what is held now.
 const NOW: usize = 1;
 /// The level has to have risen by this part of what survives, or deaths were missed.
@@ -212,6 +214,13 @@ impl Watch {
         self.standing = Standing::restored(verdict.verdict, verdict.since_unix_ms, now_ns);
         self.log_odds = super::evidence::log_odds(verdict.confidence);
         self.past.kept = Some((verdict, now_ns + HELD_NS));
+        // What it held before that is not known, so half of everything has to be given back.
+        self.accused = Some(Accused {
+            scale: NOW,
+            base: 0.0,
+            peak: self.level as f64,
+            span: HELD_SPAN,
+        });
     }
 
     /// An earlier process of the same program leaked this.
@@ -338,9 +347,23 @@ impl Watch {
         } else {
             climb
         });
+        let contrary = self.looks.contradicts(tick.now_ns);
+        if contrary {
+            self.past.kept = None;
+        }
         let witnesses: [&dyn Witness; 3] = [&self.looks, &self.forecast, &self.past];
         for witness in witnesses {
             witness.testify(&stand, &mut case);
+        }
+        if let Some(bar) = self.standing.bar().filter(|_| !contrary) {
+            let thinner = bar - case.log_odds();
+            if thinner > 0.0 {
+                let text = format!(
+                    "found {} before, and not given back since",
+                    self.standing.verdict.name()
+                );
+                case.add_times(Reason::Upheld, thinner, text);
+            }
         }
         self.log_odds = case.log_odds();
         self.evidence = case.into_evidence();
@@ -391,11 +414,7 @@ impl Watch {
             climb: span,
             released,
             frozen: tick.now_ns < self.frozen_until_ns,
-            held: self
-                .past
-                .kept
-                .as_ref()
-                .is_some_and(|(_, until_ns)| tick.now_ns < *until_ns),
+            contrary: self.looks.contradicts(tick.now_ns),
         });
         let verdict = self.standing.verdict;
         if verdict == before {

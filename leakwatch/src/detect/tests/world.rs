@@ -206,6 +206,23 @@ impl World {
         self.detection.confirmed(now_ns, &self.answer(&wish));
     }
 
+    /// A look that nobody asked for shows that what is overdue is used.
+    pub(super) fn found_in_use(&mut self, resource: Resource) {
+        let confirmation = Confirmation {
+            process: self.id,
+            resource,
+            kind: Kind::Socket,
+            looked_at: 64,
+            stale: 0,
+            touched: 64,
+            close_wait: 0,
+            same_file: 0,
+            waiting_alike: 0,
+        };
+        self.detection
+            .confirmed(self.moment().monotonic_ns, &confirmation);
+    }
+
     fn answer(&self, wish: &Wish) -> Confirmation {
         let count = u32::try_from(wish.items.len()).unwrap();
         let all_if = |seen: Seen| if self.seen == seen { count } else { 0 };

@@ -1,0 +1,83 @@
+//! What takes a verdict back, and what does not.
+
+use super::{
+    leak,
+    world::{Seen, World},
+};
+use crate::model::finding::{Resource, Verdict};
+
+fn leaking() -> World {
+    let mut world = World::new(600, Seen::Stale);
+    leak(&mut world, 40);
+    assert_eq!(world.judgement(Resource::Fd).unwrap().verdict, Verdict::Leaking);
+    world
+}
+
+/// The level rises, and no sample says where.
+fn unseen(world: &mut World, seconds: u64) {
+    for _ in 0..seconds {
+        world.levels.fds += 10;
+        world.tick();
+    }
+}
+
+#[test]
+fn thinner_evidence_takes_nothing_back_while_it_grows() {
+    let mut world = leaking();
+    for _ in 0..400 {
+        unseen(&mut world, 1);
+        let judgement = world.judgement(Resource::Fd).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Leaking, "{judgement:?}");
+        assert!(judgement.confidence >= 0.9, "{judgement:?}");
+    }
+}
+
+#[test]
+fn ten_minutes_without_a_new_high_take_it_back() {
+    let mut world = leaking();
+    for _ in 0..500 {
+        world.tick();
+    }
+    assert_eq!(world.judgement(Resource::Fd).unwrap().verdict, Verdict::Leaking);
+    for _ in 0..400 {
+        world.tick();
+    }
+    assert_eq!(world.judgement(Resource::Fd).unwrap().verdict, Verdict::Recovered);
+}
+
+#[test]
+fn what_is_used_after_all_has_recovered() {
+    let mut world = leaking();
+    world.found_in_use(Resource::Fd);
+    leak(&mut world, 4);
+    assert_eq!(world.judgement(Resource::Fd).unwrap().verdict, Verdict::Recovered);
+}
+
+#[test]
+fn what_was_kept_over_a_restart_can_recover() {
+    let before = leaking();
+    let anew = |before: &World| {
+        let mut again = World::new(660, Seen::Nothing);
+        again.detection = super::Detection::default();
+        again.detection.remember(before.detection.remembered());
+        again.levels = before.levels;
+        again.tick();
+        again
+    };
+    let mut released = anew(&before);
+    released.tick();
+    released.levels.fds = 30;
+    for _ in 0..10 {
+        released.tick();
+    }
+    assert_eq!(
+        released.judgement(Resource::Fd).unwrap().verdict,
+        Verdict::Recovered
+    );
+
+    let mut quiet = anew(&before);
+    for _ in 0..1_200 {
+        quiet.tick();
+    }
+    assert_eq!(quiet.judgement(Resource::Fd).unwrap().verdict, Verdict::Recovered);
+}
