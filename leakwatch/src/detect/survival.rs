@@ -188,6 +188,8 @@ pub(super) struct Survivals {
     found: Vec<Survival>,
     /// Items of the most suspicious that are overdue, from its oldest to its youngest.
     overdue: Vec<u64>,
+    /// Records were lost since the last look.
+    blind: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -200,8 +202,9 @@ struct Test {
 }
 
 impl Survivals {
-    /// Looks at everything that counts as `resource`.
-    pub(super) fn update(&mut self, survey: &Survey<'_>, resource: Resource) {
+    /// Looks at everything that counts as `resource`; says whether nothing was lost since the last look.
+    pub(super) fn update(&mut self, survey: &Survey<'_>, resource: Resource) -> bool {
+        let blind = std::mem::take(&mut self.blind);
         self.found.clear();
         let mut seen: BTreeMap<(Kind, Option<StackId>), Test> = BTreeMap::new();
         for kind in survey.kinds(resource) {
@@ -213,13 +216,14 @@ impl Survivals {
                 if sites.len() > 1 {
                     let cohorts = [cohorts];
                     let group = Group::new(survey, kind, Some(stack), lifetimes, &cohorts);
-                    self.judge(&mut seen, &group);
+                    self.judge(&mut seen, &group, blind);
                 }
             }
             let cohorts: Vec<&Cohorts> = sites.iter().map(|site| site.3).collect();
             // A kind that one stack takes is that stack.
             let stack = (sites.len() == 1).then(|| sites[0].1);
-            self.judge(&mut seen, &Group::new(survey, kind, stack, &all, &cohorts));
+            let group = Group::new(survey, kind, stack, &all, &cohorts);
+            self.judge(&mut seen, &group, blind);
             if let [places @ .., whole] = &mut self.found[first..]
                 && whole.stack.is_none()
             {
@@ -253,6 +257,7 @@ impl Survivals {
                     .map(|survivor| survivor.item)
                     .collect()
             });
+        !blind
     }
 
     /// All of a kind say at least as much as the one stack that holds nearly all of it; then the stack speaks.
@@ -271,19 +276,21 @@ impl Survivals {
         }
     }
 
-    fn judge(&mut self, seen: &mut BTreeMap<(Kind, Option<StackId>), Test>, group: &Group<'_>) {
+    fn judge(&mut self, seen: &mut BTreeMap<(Kind, Option<StackId>), Test>, group: &Group<'_>, blind: bool) {
         let key = (group.kind, group.stack);
         let mut test = self.tests.remove(&key).unwrap_or_else(Test::new);
-        test.update(group);
+        if blind {
+            test.skip(group);
+        } else {
+            test.update(group);
+        }
         self.found.extend(group.survival(&test));
         seen.insert(key, test);
     }
 
-    /// Records were lost: what was seen to live may have died. Everything begins anew.
-    pub(super) fn forget(&mut self) {
-        self.tests.clear();
-        self.found.clear();
-        self.overdue.clear();
+    /// Records were lost: what is seen to live may have died. The time up to the next look says nothing.
+    pub(super) fn lose(&mut self) {
+        self.blind = true;
     }
 
     /// Items of the first one found, if it is promising, that are overdue.
@@ -328,11 +335,19 @@ impl Test {
         let mut expected = exposed[POWERS];
         for slot in (0..POWERS).rev() {
             expected += exposed[slot];
-            let deaths = u32::try_from(group.lifetimes.at_least(FIRST_POWER + slot)).unwrap_or(u32::MAX);
+            let deaths = group.late_deaths(slot);
             let new = f64::from(deaths.saturating_sub(self.deaths[slot]));
             let evidence = self.evidence[slot] + GAIN * expected / HAZARD - LOSS * new;
             self.evidence[slot] = evidence.max(0.0);
             self.deaths[slot] = deaths;
+        }
+        self.looked_ns = group.now_ns;
+    }
+
+    /// Neither who lived nor who died since the last look is counted.
+    fn skip(&mut self, group: &Group<'_>) {
+        for (slot, deaths) in self.deaths.iter_mut().enumerate() {
+            *deaths = group.late_deaths(slot);
         }
         self.looked_ns = group.now_ns;
     }
@@ -372,6 +387,10 @@ impl<'a> Group<'a> {
 
     fn births(&self) -> impl Iterator<Item = Cohort> {
         self.cohorts.iter().flat_map(|cohorts| cohorts.iter())
+    }
+
+    fn late_deaths(&self, slot: usize) -> u32 {
+        u32::try_from(self.lifetimes.at_least(FIRST_POWER + slot)).unwrap_or(u32::MAX)
     }
 
     /// The power of two, microseconds, beyond which something is overdue.

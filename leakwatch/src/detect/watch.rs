@@ -23,7 +23,7 @@ use leakwatch_common::kind::Kind;
 
 /// A process younger than this, seconds, has only just started.
 const YOUNG: f64 = 120.0;
-/// After a loss of records nothing is decided for so long.
+/// After a loss of records nothing is decided for so long, or until a look at the sites of which none was lost.
 const FROZEN_NS: u64 = 10_000_000_000;
 /// A verdict from before a restart is kept for so long without evidence of its own.
 const HELD_NS: u64 = 900_000_000_000;
@@ -237,10 +237,12 @@ impl Watch {
         let stakes = Stakes::new(tick.resource, limit.map(|limit| limit.value), headroom);
         self.floor.update(&self.bank, closed, tick.now_ns, &stakes);
         if tick.blind {
-            self.survivals.forget();
+            self.survivals.lose();
             self.frozen_until_ns = tick.now_ns + FROZEN_NS;
-        } else if let Some(survey) = tick.survey {
-            self.survivals.update(survey, tick.resource);
+        } else if let Some(survey) = tick.survey
+            && self.survivals.update(survey, tick.resource)
+        {
+            self.frozen_until_ns = tick.now_ns;
         }
         self.foresee(tick, closed);
         self.decide(tick, &stakes);

@@ -1,7 +1,9 @@
 //! What takes a verdict back, and what does not.
 
+use leakwatch_common::kind::Kind;
+
 use super::{
-    leak,
+    leak, seconds_until,
     world::{Seen, World},
 };
 use crate::model::finding::{Resource, Verdict};
@@ -80,4 +82,37 @@ fn what_was_kept_over_a_restart_can_recover() {
         quiet.tick();
     }
     assert_eq!(quiet.judgement(Resource::Fd).unwrap().verdict, Verdict::Recovered);
+}
+
+#[test]
+fn a_loss_now_and_then_keeps_what_was_seen() {
+    let mut world = World::new(600, Seen::Stale);
+    let seconds = seconds_until(&mut world, Verdict::Leaking, 90, Resource::Fd, |world| {
+        world.blind = world.second % 5 == 0;
+        leak(world, 1);
+    });
+    assert!(seconds.is_some_and(|seconds| seconds <= 40), "{seconds:?}");
+}
+
+#[test]
+fn deaths_that_were_lost_accuse_nobody() {
+    let mut world = World::new(600, Seen::Stale);
+    for _ in 0..400 {
+        world.blind = world.second % 5 == 0;
+        for item in 0..20 {
+            let sample = world.born(Kind::Socket, 1, world.second * 20 + item);
+            if world.blind {
+                world.levels.fds -= 1;
+            } else {
+                world.closed(sample, 300);
+            }
+        }
+        world.tick();
+        let judgement = world.judgement(Resource::Fd);
+        assert!(
+            judgement.is_none_or(|judgement| judgement.verdict < Verdict::Suspected),
+            "{:?}",
+            world.judgement(Resource::Fd)
+        );
+    }
 }
