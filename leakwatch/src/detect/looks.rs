@@ -28,8 +28,9 @@ const LEAST_STALE: u32 = 32;
 const STALE: f64 = 0.97;
 const MOSTLY_STALE: f64 = 0.90;
 const IN_USE: f64 = 0.20;
-/// Part whose peer has closed, and the same for threads that wait in one place.
+/// Part whose peer has closed, and part of the threads that wait in one place.
 const CLOSED_BY_PEER: f64 = 0.9;
+const ALIKE: f64 = 0.9;
 /// Descriptors on one file, and the part of all that they are.
 const SAME_FILE: u32 = 32;
 const SAME_FILE_SHARE: f64 = 0.5;
@@ -95,9 +96,10 @@ impl Looks {
         self.last = Some((now_ns, confirmation.clone()));
     }
 
-    /// Whether the newest look speaks for a leak.
+    /// Whether the newest look has measured anything that speaks for a leak.
     pub(super) fn confirms(&self, now_ns: u64) -> bool {
-        self.fresh(now_ns).is_some_and(speaks)
+        self.fresh(now_ns)
+            .is_some_and(|look| !is_in_use(look) && (is_stale(look, MOSTLY_STALE) || shows_more(look)))
     }
 
     /// Whether the newest look showed that what is overdue is used.
@@ -122,13 +124,12 @@ impl Witness for Looks {
             case.add(Reason::Touched, text);
             return;
         }
-        let stale = part(look.stale, told(look));
-        if told(look) >= LEAST_STALE && stale >= MOSTLY_STALE {
-            let times = if stale >= STALE { 1.0 } else { 0.5 };
+        if is_stale(look, MOSTLY_STALE) {
+            let times = if is_stale(look, STALE) { 1.0 } else { 0.5 };
             let text = format!("{} {of} were not used between two looks", look.stale);
             case.add_times(Reason::Stale, times, text);
         }
-        if part(look.close_wait, look.looked_at) >= CLOSED_BY_PEER {
+        if is_closed_by_peer(look) {
             let text = format!(
                 "{} {of} were closed by their peer and not by this side",
                 look.close_wait
@@ -139,17 +140,33 @@ impl Witness for Looks {
             let text = format!("{} {of} are the same file", look.same_file);
             case.add(Reason::SameFile, text);
         }
-        if part(look.waiting_alike, look.looked_at) >= CLOSED_BY_PEER {
+        if is_waiting_alike(look) {
             let text = format!("{} {of} wait in one place and did not run", look.waiting_alike);
             case.add(Reason::WaitingAlike, text);
         }
     }
 }
 
+/// So clear that the next look can wait.
 fn speaks(look: &Confirmation) -> bool {
-    let stale = told(look) >= LEAST_STALE && part(look.stale, told(look)) >= STALE;
-    !is_in_use(look)
-        && (stale || part(look.close_wait, look.looked_at) >= CLOSED_BY_PEER || is_same_file(look))
+    !is_in_use(look) && (is_stale(look, STALE) || is_closed_by_peer(look) || is_same_file(look))
+}
+
+/// More than that it is not used.
+fn shows_more(look: &Confirmation) -> bool {
+    is_closed_by_peer(look) || is_same_file(look) || is_waiting_alike(look)
+}
+
+fn is_stale(look: &Confirmation, least: f64) -> bool {
+    told(look) >= LEAST_STALE && part(look.stale, told(look)) >= least
+}
+
+fn is_closed_by_peer(look: &Confirmation) -> bool {
+    part(look.close_wait, look.looked_at) >= CLOSED_BY_PEER
+}
+
+fn is_waiting_alike(look: &Confirmation) -> bool {
+    part(look.waiting_alike, look.looked_at) >= ALIKE
 }
 
 fn is_in_use(look: &Confirmation) -> bool {
@@ -170,5 +187,66 @@ fn part(some: u32, all: u32) -> f64 {
         0.0
     } else {
         f64::from(some) / f64::from(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look() -> Confirmation {
+        Confirmation {
+            process: ProcessId {
+                pid: 1,
+                start_time_ns: 0,
+            },
+            resource: Resource::Fd,
+            kind: Kind::Socket,
+            looked_at: 40,
+            stale: 0,
+            touched: 0,
+            close_wait: 0,
+            same_file: 0,
+            waiting_alike: 0,
+        }
+    }
+
+    #[test]
+    fn each_thing_that_a_look_may_show_confirms_unless_it_is_used() {
+        let confirms = |look: &Confirmation| {
+            let mut looks = Looks::default();
+            looks.answer(0, look);
+            looks.confirms(SECOND_NS)
+        };
+        assert!(!confirms(&look()));
+        let shown = [
+            Confirmation { stale: 40, ..look() },
+            Confirmation {
+                stale: 37,
+                touched: 3,
+                ..look()
+            },
+            Confirmation {
+                close_wait: 38,
+                ..look()
+            },
+            Confirmation {
+                same_file: 32,
+                ..look()
+            },
+            Confirmation {
+                waiting_alike: 36,
+                ..look()
+            },
+        ];
+        for look in shown {
+            assert!(confirms(&look), "{look:?}");
+            let used = Confirmation {
+                stale: 20,
+                touched: 20,
+                ..look
+            };
+            assert!(!confirms(&used), "{used:?}");
+        }
     }
 }

@@ -64,6 +64,27 @@ fn a_fast_leak_in_a_young_process_is_one_within_half_a_minute() {
 }
 
 #[test]
+fn who_was_looked_at_is_not_excused_by_youth() {
+    let mut world = World::new(0, Seen::WaitingAlike);
+    let is_young = |world: &World| {
+        let evidence = world.judgement(Resource::Thread).unwrap().evidence;
+        evidence.iter().any(|evidence| evidence.name == "young")
+    };
+    let step = |world: &mut World| {
+        for thread in 0..10 {
+            world.born(Kind::Thread, 1, 100 + world.second * 10 + thread);
+        }
+        world.tick();
+    };
+    let seconds = seconds_until(&mut world, Verdict::Growing, 30, Resource::Thread, step);
+    assert!(seconds.is_some());
+    for _ in 0..30 {
+        step(&mut world);
+    }
+    assert!(world.second < 90 && !is_young(&world));
+}
+
+#[test]
 fn what_nobody_looked_at_is_growing() {
     let mut world = World::new(0, Seen::Nothing);
     leak(&mut world, 60);

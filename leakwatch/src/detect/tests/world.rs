@@ -35,6 +35,7 @@ pub(super) enum Seen {
     Touched,
     CloseWait,
     SameFile,
+    WaitingAlike,
 }
 
 pub(super) struct World {
@@ -235,7 +236,7 @@ impl World {
             touched: all_if(Seen::Touched),
             close_wait: all_if(Seen::CloseWait),
             same_file: all_if(Seen::SameFile),
-            waiting_alike: 0,
+            waiting_alike: all_if(Seen::WaitingAlike),
         }
     }
 
