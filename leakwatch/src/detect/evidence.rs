@@ -19,6 +19,8 @@ pub(super) enum Reason {
     Survival,
     /// The same place gives back what else it takes.
     Turnover,
+    /// It has only begun, and gave nothing back yet: it may do so at once.
+    FirstCycle,
     /// Little is overdue.
     Few,
     /// Much is overdue.
@@ -42,7 +44,7 @@ pub(super) enum Reason {
 }
 
 /// Name and log-odds of each reason.
-const WEIGHTS: [(Reason, &str, f64); 17] = [
+const WEIGHTS: [(Reason, &str, f64); 18] = [
     (Reason::Prior, "prior", -6.9),
     (Reason::Young, "young", -2.0),
     (Reason::Remembered, "remembered", 1.0),
@@ -50,6 +52,7 @@ const WEIGHTS: [(Reason, &str, f64); 17] = [
     (Reason::SeenBefore, "seen-before", 1.0),
     (Reason::Survival, "survival", 4.0),
     (Reason::Turnover, "turnover", 3.0),
+    (Reason::FirstCycle, "first-cycle", -1.5),
     (Reason::Few, "few", -1.5),
     (Reason::Amount, "amount", 1.5),
     (Reason::Stale, "staleness", 4.0),
@@ -120,6 +123,8 @@ pub(super) struct Stand {
     /// What is overdue, and how much of it is no accident, in units of the resource.
     pub(super) enough: f64,
     pub(super) overdue: f64,
+    /// It is given the time to give back what it takes: its limit is far, and a look showed at most that it is not used.
+    pub(super) can_wait: bool,
 }
 
 /// The probability for logarithmic odds.

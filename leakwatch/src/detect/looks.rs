@@ -102,6 +102,12 @@ impl Looks {
             .is_some_and(|look| !is_in_use(look) && (is_stale(look, MOSTLY_STALE) || shows_more(look)))
     }
 
+    /// Whether the newest look showed more than that it is not used.
+    pub(super) fn shows_more(&self, now_ns: u64) -> bool {
+        self.fresh(now_ns)
+            .is_some_and(|look| !is_in_use(look) && shows_more(look))
+    }
+
     /// Whether the newest look showed that what is overdue is used.
     pub(super) fn contradicts(&self, now_ns: u64) -> bool {
         self.fresh(now_ns).is_some_and(is_in_use)

@@ -146,6 +146,8 @@ pub(super) struct Survival {
     pub(super) turns_over: bool,
     /// The part of what it took, in the time looked at, that is still held.
     pub(super) share: f64,
+    /// When the first was taken, nanoseconds.
+    pub(super) began_ns: u64,
     /// Taken since then, nanoseconds: the time looked at.
     pub(super) since_ns: u64,
     /// The oldest that is overdue was taken then, nanoseconds.
@@ -468,6 +470,7 @@ impl<'a> Group<'a> {
             } else {
                 1.0
             },
+            began_ns,
             since_ns,
             held,
             oldest_ns: overdue

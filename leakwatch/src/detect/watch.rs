@@ -23,6 +23,10 @@ use leakwatch_common::kind::Kind;
 
 /// A process younger than this, seconds, has only just started.
 const YOUNG: f64 = 120.0;
+/// What never gave anything back is given so long to do it, seconds, unless its limit is reached as soon or so much of it is
+/// overdue.
+const FIRST_CYCLE: f64 = 600.0;
+const PRESSING: f64 = 0.12;
 /// After a loss of records nothing is decided for so long, or until a look at the sites of which none was lost.
 const FROZEN_NS: u64 = 10_000_000_000;
 /// A verdict from before a restart is kept for so long without evidence of its own.
@@ -156,6 +160,11 @@ impl Witness for Survivals {
                 100.0 * best.share
             );
             case.add(Reason::Turnover, text);
+        }
+        let seconds = stand.now_ns.saturating_sub(best.began_ns) as f64 / 1e9;
+        if best.closed == 0 && seconds < FIRST_CYCLE && stand.can_wait {
+            let text = format!("it began {seconds:.0} s ago and may give back all at once");
+            case.add(Reason::FirstCycle, text);
         }
         let enough = stand.overdue >= stand.enough;
         let amount = in_words(stand.resource, stand.overdue);
@@ -293,6 +302,15 @@ impl Watch {
             || self.floor.sustained().is_some()
     }
 
+    /// Whether the limit is too near to wait for the end of a first cycle.
+    fn is_pressing(&self, overdue: f64) -> bool {
+        let latest = self.forecast.reached.and_then(|span| span.high);
+        let limit = self.forecast.limit.as_ref();
+        self.forecast.exhausting
+            || latest.is_some_and(|seconds| seconds < FIRST_CYCLE)
+            || limit.is_some_and(|limit| overdue > PRESSING * limit.value as f64)
+    }
+
     fn decide(&mut self, tick: &Tick<'_>, stakes: &Stakes) {
         if !self.is_rising() {
             // Nothing to decide, nothing to say.
@@ -325,17 +343,20 @@ impl Watch {
             let seconds = tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
             stakes.enough(tick.resource, rise / seconds.max(1.0))
         });
+        // A program that loads its data looks like one that leaks, stale pages included, until it is done.
+        let confirmed = tick.resource != Resource::Memory && self.looks.confirms(tick.now_ns);
+        let young = tick.age < YOUNG && !confirmed;
         let stand = Stand {
             now_ns: tick.now_ns,
             resource: tick.resource,
             enough,
             overdue,
+            // A process that has only begun is excused once.
+            can_wait: !young && !self.is_pressing(overdue) && !self.looks.shows_more(tick.now_ns),
         };
         let mut case = Case::default();
         case.add(Reason::Prior, "one in a thousand leaks".to_owned());
-        // A program that loads its data looks like one that leaks, stale pages included, until it is done.
-        let confirmed = tick.resource != Resource::Memory && self.looks.confirms(tick.now_ns);
-        if tick.age < YOUNG && !confirmed {
+        if young {
             case.add(Reason::Young, format!("started only {:.0} s ago", tick.age));
         }
         // Survivors and a climb are two views of one growth: the one that says more counts.

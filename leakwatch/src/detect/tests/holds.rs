@@ -88,7 +88,7 @@ fn what_was_kept_over_a_restart_can_recover() {
 fn a_loss_now_and_then_keeps_what_was_seen() {
     let mut world = World::new(600, Seen::Stale);
     let seconds = seconds_until(&mut world, Verdict::Leaking, 90, Resource::Fd, |world| {
-        world.blind = world.second % 5 == 0;
+        world.blind = world.second.is_multiple_of(5);
         leak(world, 1);
     });
     assert!(seconds.is_some_and(|seconds| seconds <= 40), "{seconds:?}");
@@ -98,7 +98,7 @@ fn a_loss_now_and_then_keeps_what_was_seen() {
 fn deaths_that_were_lost_accuse_nobody() {
     let mut world = World::new(600, Seen::Stale);
     for _ in 0..400 {
-        world.blind = world.second % 5 == 0;
+        world.blind = world.second.is_multiple_of(5);
         for item in 0..20 {
             let sample = world.born(Kind::Socket, 1, world.second * 20 + item);
             if world.blind {

@@ -3,7 +3,7 @@
 use leakwatch_common::kind::Kind;
 
 use super::{
-    seconds_until,
+    leak, seconds_until,
     world::{Seen, World},
 };
 use crate::model::{
@@ -65,4 +65,45 @@ fn what_another_place_gives_back_is_no_credit() {
         assert!(!says(&world, "turnover"));
     }
     assert!(says(&world, "survival"));
+}
+
+/// A process that is far from its limit, and takes so many a second.
+fn gather(world: &mut World, each_second: u64) {
+    for item in 0..each_second {
+        let item = world.second * each_second + item;
+        world.born(Kind::Socket, 1, item);
+    }
+    world.tick();
+}
+
+#[test]
+fn what_never_gave_anything_back_is_suspected_for_its_first_ten_minutes() {
+    let mut world = World::new(600, Seen::Stale);
+    world.limit = 1 << 16;
+    let seconds = seconds_until(&mut world, Verdict::Suspected, 300, Resource::Fd, |world| {
+        gather(world, 5)
+    });
+    assert!(seconds.is_some(), "{:?}", world.judgement(Resource::Fd));
+    let seconds = seconds_until(&mut world, Verdict::Leaking, 900, Resource::Fd, |world| {
+        gather(world, 5)
+    });
+    assert!(seconds.is_some(), "{:?}", world.judgement(Resource::Fd));
+    assert!((600..=640).contains(&world.second), "{}", world.second);
+}
+
+#[test]
+fn more_than_staleness_or_a_limit_that_is_near_need_no_ten_minutes() {
+    for seen in [Seen::SameFile, Seen::CloseWait] {
+        let mut world = World::new(600, seen);
+        world.limit = 1 << 16;
+        let seconds = seconds_until(&mut world, Verdict::Leaking, 60, Resource::Fd, |world| {
+            gather(world, 20)
+        });
+        assert!(seconds.is_some_and(|seconds| seconds <= 30), "{seconds:?}");
+    }
+    let mut world = World::new(600, Seen::Stale);
+    let seconds = seconds_until(&mut world, Verdict::Leaking, 60, Resource::Fd, |world| {
+        leak(world, 1)
+    });
+    assert!(seconds.is_some_and(|seconds| seconds <= 30), "{seconds:?}");
 }
