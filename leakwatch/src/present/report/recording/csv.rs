@@ -90,7 +90,7 @@ impl<W: Write> CsvWriter<W> {
 fn record(process: &ProcessRow, time: &str, start: String) -> [String; HEAD.len()] {
     let levels = levels(process);
     let [memory, fds, threads, maps] = Resource::ALL.map(|resource| levels[resource as usize].to_string());
-    let words = |words: Option<&str>| text::printable(words.unwrap_or_default()).into_owned();
+    let words = |words: Option<&str>| no_formula(&text::printable(words.unwrap_or_default()));
     [
         time.to_owned(),
         process.id.pid.to_string(),
@@ -109,6 +109,15 @@ fn record(process: &ProcessRow, time: &str, start: String) -> [String; HEAD.len(
         words(process.container_id.as_deref()),
         words(process.cmdline.as_deref()),
     ]
+}
+
+/// Spreadsheets compute what begins like a formula, and formulas can start programs: with a quote before it, it is text.
+fn no_formula(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// RFC 3339 in UTC, to the millisecond; the end of the calendar for what is beyond it.
