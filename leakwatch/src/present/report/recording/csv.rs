@@ -57,15 +57,14 @@ impl<W: Write> CsvWriter<W> {
     /// # Errors
     /// What the writer says.
     pub fn write(&mut self, snapshot: &Snapshot) -> io::Result<()> {
-        let booted = match self.booted_unix_ms {
-            Some(booted) => booted,
-            None => {
-                self.out.write_record(HEAD).map_err(io_error)?;
-                let booted = snapshot
-                    .time_unix_ms
-                    .saturating_sub(snapshot.uptime_ns / 1_000_000);
-                *self.booted_unix_ms.insert(booted)
-            }
+        let booted = if let Some(booted) = self.booted_unix_ms {
+            booted
+        } else {
+            self.out.write_record(HEAD).map_err(io_error)?;
+            let booted = snapshot
+                .time_unix_ms
+                .saturating_sub(snapshot.uptime_ns / 1_000_000);
+            *self.booted_unix_ms.insert(booted)
         };
         let is_wanted = |process: &&ProcessRow| self.pids.is_empty() || self.pids.contains(&process.id.pid);
         let time = timestamp(snapshot.time_unix_ms);
