@@ -279,7 +279,7 @@ mod tests {
             let _ = writeln!(
                 text,
                 "{time},7,a name that is longer than the kernel's,{},1024",
-                100 + 5 * reading
+                100 + 50 * reading
             );
             let _ = writeln!(text, "{},8,steady,{},", time + 3, 50 + reading % 2);
         }
@@ -288,7 +288,7 @@ mod tests {
         let [leaks, steady] = &snapshots[59].processes[..] else {
             panic!("two processes");
         };
-        assert_eq!((leaks.id.pid, leaks.fds, leaks.fd_limit), (7, 395, Some(1024)));
+        assert_eq!((leaks.id.pid, leaks.fds, leaks.fd_limit), (7, 3050, Some(1024)));
         assert_eq!(leaks.name, "a name that is ");
         assert_eq!(
             leaks.cmdline.as_deref(),
@@ -296,7 +296,7 @@ mod tests {
         );
         assert_eq!((leaks.state, steady.state), (State::Growing, State::Healthy));
         let rate = leaks.growth.fds_per_second.expect("readings");
-        assert!((rate - 0.5).abs() < 0.05, "{rate}");
+        assert!((rate - 5.0).abs() < 0.01, "{rate}");
     }
 
     #[test]
