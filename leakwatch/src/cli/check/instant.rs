@@ -18,7 +18,10 @@ use crate::{
 pub(super) async fn look(args: &CheckArgs) -> Result<Checked, Failure> {
     let target = args.target();
     let (publish, mut snapshots) = watch::channel(None);
-    let (_want, wanted) = watch::channel(Interest::default());
+    let (_want, wanted) = watch::channel(Interest {
+        limits_of_all: true,
+        ..Interest::default()
+    });
     let source = Source::connect(args.connect.as_deref()).await?;
     let snapshot = tokio::select! {
         biased;

@@ -153,7 +153,7 @@ pub(crate) fn leak() -> Finding {
 }
 
 /// Memory, of which nobody knows better.
-pub(super) fn growth() -> Finding {
+pub(crate) fn growth() -> Finding {
     Finding {
         subject: Subject::Unit("shop.service".into()),
         pid: 99,
