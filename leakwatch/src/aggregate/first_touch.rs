@@ -58,7 +58,7 @@ impl FirstTouch {
         let touched = self.samples.entry(stack).or_default();
         touched.samples += 1;
         touched.faults += weight;
-        touched.cohorts.add(now_ns, weight);
+        touched.cohorts.add(now_ns);
         if !keeps(page, self.thinning) {
             return;
         }

@@ -115,7 +115,7 @@ impl Sites {
         let site = self.by_stack.entry((birth.kind, stack)).or_default();
         site.samples += 1;
         site.born += birth.weight;
-        site.cohorts.add(birth.now_ns, birth.weight);
+        site.cohorts.add(birth.now_ns);
         if let Some(lifetime_ns) = self.early_deaths.remove(&birth.sample) {
             site.lifetimes.add(lifetime_ns);
             return;

@@ -81,6 +81,11 @@ impl Case {
         }));
     }
 
+    /// Adds everything that another case says.
+    pub(super) fn join(&mut self, other: Self) {
+        self.evidence.extend(other.evidence);
+    }
+
     /// Natural logarithm of the odds that it is a leak.
     pub(super) fn log_odds(&self) -> f64 {
         self.evidence.iter().map(|evidence| evidence.log_odds).sum()

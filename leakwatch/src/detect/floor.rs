@@ -34,6 +34,11 @@ const FARTHEST: f64 = 2.0 * 86_400.0;
 /// Half-overlapping windows that have to pass.
 const PASSES: f64 = 3.0;
 
+/// How long a growth of so many a second is watched before it is called overdue, seconds.
+const PATIENCE: [(f64, f64); 3] = [(8.0, 0.0), (0.8, 110.0), (0.0, 600.0)];
+/// Bytes of memory that weigh as much as one of anything else.
+const MEMORY_PACE: f64 = 400.0 * 1024.0;
+
 /// Buckets among which new floors are counted, and how many of them have to be new highs.
 const RECENT: usize = 8;
 const NEW_HIGHS: usize = 6;
@@ -99,16 +104,17 @@ pub(super) struct Stakes {
     pub(super) overdue: f64,
     /// What is left to the tightest limit.
     pub(super) headroom: Option<f64>,
+    /// A tenth of the tightest limit.
+    tenth: f64,
 }
 
 impl Stakes {
     /// `limit` is the tightest.
     pub(super) fn new(resource: Resource, limit: Option<u64>, headroom: Option<u64>) -> Self {
         let (quantum, matters) = match resource {
-            Resource::Memory => (16_u64 << 20, 64_u64 << 20),
-            Resource::Fd => (64, 128),
+            Resource::Memory => (16_u64 << 20, 48_u64 << 20),
+            Resource::Fd | Resource::Maps => (64, 128),
             Resource::Thread => (8, 128),
-            Resource::Maps => (64, 128),
         };
         // Of a small limit a small part matters.
         let part = |most: u64, parts: u64| limit.map_or(most, |limit| most.min(limit / parts)).max(1) as f64;
@@ -120,7 +126,22 @@ impl Stakes {
                 Resource::Fd | Resource::Thread | Resource::Maps => part(matters, 10).max(32.0),
             },
             headroom: headroom.map(|left| left as f64),
+            tenth: limit.map_or(f64::INFINITY, |limit| limit as f64 / 10.0),
         }
+    }
+}
+
+impl Stakes {
+    /// How much overdue is no accident at this rate, a second. Programs gather things and give them back at once: who grows
+    /// slowly and is far from the limit is given the time to show it.
+    pub(super) fn enough(&self, resource: Resource, rate: f64) -> f64 {
+        let pace = match resource {
+            Resource::Memory => rate / MEMORY_PACE,
+            Resource::Fd | Resource::Thread | Resource::Maps => rate,
+        };
+        let patience = PATIENCE.iter().find(|(least, _)| pace >= *least);
+        let patience = patience.map_or(0.0, |(_, seconds)| *seconds);
+        self.overdue.max((rate * patience).min(self.tenth))
     }
 }
 
@@ -345,6 +366,11 @@ mod tests {
     const SECOND_NS: u64 = 1_000_000_000;
 
     /// After so many readings, one a second.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "levels of a test are small and positive"
+    )]
     fn after(seconds: u64, level: impl Fn(f64) -> f64) -> Floor {
         let stakes = Stakes::new(Resource::Fd, Some(65_536), Some(60_000));
         let mut bank = Bank::still(level(0.0) as u64, 0, 0);

@@ -22,6 +22,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// Items that have to be looked at to say something.
 const LEAST: u32 = 16;
+/// To say that they are stale.
+const LEAST_STALE: u32 = 32;
 /// Part of them that is stale, or in use, to count as all.
 const STALE: f64 = 0.97;
 const MOSTLY_STALE: f64 = 0.90;
@@ -116,7 +118,7 @@ impl Witness for Looks {
             return;
         }
         let stale = part(look.stale, told(look));
-        if told(look) >= LEAST && stale >= MOSTLY_STALE {
+        if told(look) >= LEAST_STALE && stale >= MOSTLY_STALE {
             let times = if stale >= STALE { 1.0 } else { 0.5 };
             let text = format!("{} {of} were not used between two looks", look.stale);
             case.add_times(Reason::Stale, times, text);
@@ -140,7 +142,7 @@ impl Witness for Looks {
 }
 
 fn speaks(look: &Confirmation) -> bool {
-    let stale = told(look) >= LEAST && part(look.stale, told(look)) >= STALE;
+    let stale = told(look) >= LEAST_STALE && part(look.stale, told(look)) >= STALE;
     let in_use = part(look.touched, told(look)) >= IN_USE;
     !in_use && (stale || part(look.close_wait, look.looked_at) >= CLOSED_BY_PEER || is_same_file(look))
 }

@@ -81,7 +81,9 @@ mod tests {
     #[test]
     fn a_line_has_one_slope() {
         let slope = sen(&points((0..16).map(|at| 5.0 + 2.0 * f64::from(at)))).unwrap();
-        assert_eq!((slope.low, slope.median, slope.high), (2.0, 2.0, 2.0));
+        for bound in [slope.low, slope.median, slope.high] {
+            assert!((bound - 2.0).abs() < 1e-9, "{slope:?}");
+        }
         assert_eq!(sen(&points([1.0, 2.0].into_iter())), None);
     }
 

@@ -53,6 +53,8 @@ const LATER_HALF: f64 = 0.7;
 const CONCENTRATION: f64 = 0.4;
 /// Sampled survivors.
 const LEAST_SAMPLES: usize = 16;
+/// Of so many a closer look says something.
+const PROMISING_SAMPLES: usize = 32;
 /// For how long a site has to be watched; for a closer look it is shorter, because that takes its time, too.
 const LEAST_AGE_NS: u64 = 20_000_000_000;
 const PROMISING_AGE_NS: u64 = 8_000_000_000;
@@ -142,6 +144,8 @@ pub(super) struct Survival {
     pub(super) share: f64,
     /// Taken since then, nanoseconds: the time looked at.
     pub(super) since_ns: u64,
+    /// The oldest that is overdue was taken then, nanoseconds.
+    pub(super) oldest_ns: u64,
     /// Everything taken in that time and still held.
     pub(super) held: u64,
 }
@@ -369,8 +373,9 @@ impl<'a> Group<'a> {
             .sum();
         let closed = self.lifetimes.count();
         let taken = self.births().map(|cohort| u64::from(cohort.samples)).sum::<u64>();
-        let promising = overdue.len() >= LEAST_SAMPLES && age_ns >= PROMISING_AGE_NS && shape.spreads();
-        let rising = promising && age_ns >= LEAST_AGE_NS && shape.filled >= FILLED;
+        let spreads = shape.spreads() && overdue.len() >= LEAST_SAMPLES;
+        let promising = spreads && overdue.len() >= PROMISING_SAMPLES && age_ns >= PROMISING_AGE_NS;
+        let rising = spreads && age_ns >= LEAST_AGE_NS && shape.filled >= FILLED;
         Some(Survival {
             kind: self.kind,
             stack: self.stack,
@@ -383,7 +388,10 @@ impl<'a> Group<'a> {
             beyond_ns,
             generations: shape.filled,
             closed,
-            turns_over: closed >= CLOSED && closed as f64 >= TURNOVER * taken as f64,
+            // Pages at the end of a heap come and go whoever keeps the rest.
+            turns_over: self.kind != Kind::FirstTouch
+                && closed >= CLOSED
+                && closed as f64 >= TURNOVER * taken as f64,
             share: if samples > 0 {
                 (seen / f64::from(samples)).min(1.0)
             } else {
@@ -391,6 +399,11 @@ impl<'a> Group<'a> {
             },
             since_ns,
             held,
+            oldest_ns: overdue
+                .iter()
+                .map(|survivor| survivor.since_ns)
+                .min()
+                .unwrap_or(self.now_ns),
         })
     }
 }

@@ -237,7 +237,7 @@ impl Watch {
         let first = self.forecast.limit.is_none() && closed != 0;
         if due || first {
             let climbing = self.floor.newest().map(|climb| climb.age);
-            self.forecast = if self.is_rising() || first || self.is_half_used(tick) {
+            self.forecast = if self.is_rising() || first || Self::is_half_used(tick) {
                 Forecast::of(
                     &self.bank,
                     tick.now_ns,
@@ -264,7 +264,7 @@ impl Watch {
         }
     }
 
-    fn is_half_used(&self, tick: &Tick<'_>) -> bool {
+    fn is_half_used(tick: &Tick<'_>) -> bool {
         let mut of = tick.limits.iter().filter(|limit| limit.resource == tick.resource);
         of.any(|limit| limit.limit.in_use >= limit.limit.value / HALF)
     }
@@ -296,14 +296,23 @@ impl Watch {
             Resource::Memory => rise >= stakes.quantum,
             _ => rise >= RISEN * best.held as f64,
         });
-        let overdue = best.zip(rise).map_or(0.0, |(best, rise)| match tick.resource {
-            Resource::Memory => rise * best.overdue as f64 / best.held.max(1) as f64,
-            _ => (best.overdue as f64).min(rise),
+        let overdue = best.map_or(0.0, |best| {
+            let oldest = now - tick.now_ns.saturating_sub(best.oldest_ns) as f64 / 1e9;
+            let gained = (floor - floor_at(&history, oldest)).max(0.0);
+            match tick.resource {
+                // Of pages it is known how many they are, and not of how many bytes each stands for.
+                Resource::Memory => gained,
+                _ => gained.min(best.overdue as f64),
+            }
+        });
+        let enough = best.zip(rise).map_or(stakes.overdue, |(best, rise)| {
+            let seconds = tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
+            stakes.enough(tick.resource, rise / seconds.max(1.0))
         });
         let stand = Stand {
             now_ns: tick.now_ns,
             resource: tick.resource,
-            enough: stakes.overdue,
+            enough,
             overdue,
         };
         let mut case = Case::default();
@@ -313,10 +322,18 @@ impl Watch {
         if tick.age < YOUNG && !confirmed {
             case.add(Reason::Young, format!("started only {:.0} s ago", tick.age));
         }
+        // Survivors and a climb are two views of one growth: the one that says more counts.
+        let (mut survivors, mut climb) = (Case::default(), Case::default());
         if risen {
-            self.survivals.testify(&stand, &mut case);
+            self.survivals.testify(&stand, &mut survivors);
         }
-        let witnesses: [&dyn Witness; 4] = [&self.looks, &self.floor, &self.forecast, &self.past];
+        self.floor.testify(&stand, &mut climb);
+        case.join(if survivors.log_odds() >= climb.log_odds() {
+            survivors
+        } else {
+            climb
+        });
+        let witnesses: [&dyn Witness; 3] = [&self.looks, &self.forecast, &self.past];
         for witness in witnesses {
             witness.testify(&stand, &mut case);
         }

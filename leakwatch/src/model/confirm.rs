@@ -58,6 +58,10 @@ mod kind_name {
     use leakwatch_common::kind::Kind;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference"
+    )]
     pub(super) fn serialize<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(kind.name())
     }

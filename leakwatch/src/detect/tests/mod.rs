@@ -46,7 +46,7 @@ fn a_fast_leak_in_a_young_process_is_one_within_half_a_minute() {
     for seen in [Seen::Stale, Seen::CloseWait, Seen::SameFile] {
         let mut world = World::new(0, seen);
         let seconds = seconds_until(&mut world, Verdict::Leaking, 60, Resource::Fd, |world| {
-            leak(world, 1)
+            leak(world, 1);
         });
         assert!(seconds.is_some_and(|seconds| seconds <= 30), "{seconds:?}");
         let judgement = world.judgement(Resource::Fd).unwrap();
@@ -84,7 +84,7 @@ fn a_place_that_gives_back_and_keeps_a_part_is_suspected() {
         for item in 0..20 {
             let sample = world.born(Kind::File, 1, item);
             if item >= 2 {
-                world.closed(sample, 0.2);
+                world.closed(sample, 200);
             }
         }
         world.tick();
@@ -105,7 +105,7 @@ fn requests_alone_are_healthy() {
         let keep = 100 + usize::try_from(second % 60).unwrap();
         while open.len() > keep {
             let sample = open.remove(0);
-            world.closed(sample, 5.0);
+            world.closed(sample, 5_000);
         }
         world.tick();
         assert!(

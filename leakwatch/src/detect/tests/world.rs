@@ -141,7 +141,7 @@ impl World {
     }
 
     /// A descriptor is closed.
-    pub(super) fn closed(&mut self, sample: u32, lifetime: f64) {
+    pub(super) fn closed(&mut self, sample: u32, lifetime_ms: u64) {
         let time_ns = self.moment().monotonic_ns;
         self.levels.fds -= 1;
         self.records.push(Record::FdClosed(FdClosed {
@@ -150,7 +150,7 @@ impl World {
                 tgid: self.id.pid,
                 time_ns,
             },
-            birth_ns: time_ns - (lifetime * 1e9) as u64,
+            birth_ns: time_ns - lifetime_ms * 1_000_000,
             sample,
             fd: 0,
         }));
