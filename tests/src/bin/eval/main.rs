@@ -9,6 +9,7 @@ mod replay;
 mod report;
 mod run;
 mod score;
+mod whole;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 

@@ -12,6 +12,7 @@ use leakwatch::{
     model::{confirm::Confirm as _, finding::Verdict},
 };
 
+use crate::whole::count;
 use crate::{case::Case, draw::Draw};
 use process::Simulated;
 
@@ -119,7 +120,7 @@ impl Outcome {
             return;
         };
         let life = case.seconds() - leak.onset;
-        let due = |share: f64| ((leak.onset + share * life) / case.tick) as usize == tick;
+        let due = |share: f64| count((leak.onset + share * life) / case.tick) == tick;
         // A shorter one is over before a slope has an interval.
         if life < 60.0 || !FORECASTS_AT.into_iter().any(due) {
             return;
