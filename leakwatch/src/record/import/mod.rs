@@ -34,11 +34,14 @@ use crate::{
     assemble::Names,
     attribute::{Facts, ProcessFacts},
     decode::CopiedStack,
+    limits::{LimitSubject, Limits},
     model::{
+        confirm::{Confirm, Confirmation, Wish},
+        finding::{Limit, Resource},
         health::{AgentHealth, CallSitesHealth},
         identity::ProcessId,
         interest::Interest,
-        snapshot::{FrameRow, Snapshot},
+        snapshot::{FrameRow, LimitUse, Snapshot},
         stack::StackId,
     },
     raw::{Moment, RawBatch, Reading, Source},
@@ -147,10 +150,13 @@ impl Iterator for Import {
             .iter()
             .map(|(&pid, alive)| (pid, alive.process.clone()));
         self.said.names = names.collect();
+        let mut limits = SaidLimits(&self.alive);
         let mut world = World {
             probes: &mut Nothing,
             stacks: &mut Nothing,
             facts: &mut self.said,
+            limits: &mut limits,
+            confirm: &mut Nothing,
             own_use: &mut Nothing,
         };
         Some(self.pipeline.tick(&reading, &Interest::default(), &mut world))
@@ -218,8 +224,37 @@ impl Facts for Said {
     }
 }
 
+/// The limits that a series says.
+struct SaidLimits<'a>(&'a BTreeMap<u32, Alive>);
+
+impl Limits for SaidLimits<'_> {
+    fn of_process(&mut self, process: &LimitSubject) -> Vec<LimitUse> {
+        let alive = self.0.get(&process.id.pid);
+        let value = alive.and_then(|alive| alive.levels.fd_limit);
+        let limit = |value| LimitUse {
+            resource: Resource::Fd,
+            limit: Limit {
+                name: "RLIMIT_NOFILE".into(),
+                value,
+                in_use: process.fds,
+            },
+        };
+        value.map(limit).into_iter().collect()
+    }
+
+    fn of_host(&mut self) -> Vec<LimitUse> {
+        Vec::new()
+    }
+}
+
 /// What no series says.
 struct Nothing;
+
+impl Confirm for Nothing {
+    fn confirm(&mut self, _: u64, _: &Wish) -> Option<Confirmation> {
+        None
+    }
+}
 
 impl Probes for Nothing {
     fn threads(&mut self, _: u32) -> Option<RawBatch> {
