@@ -104,7 +104,7 @@ impl Outcome {
         if beside.is_some_and(|judgement| judgement.verdict == Verdict::Leaking) && self.leaking.is_none() {
             self.leaking = Some(f64::NEG_INFINITY);
         }
-        if tick % (case.ticks / CLAIMS).max(1) == 0
+        if tick.is_multiple_of((case.ticks / CLAIMS).max(1))
             && let Some(worst) = worst
         {
             let leaks = case

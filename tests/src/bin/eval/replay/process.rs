@@ -217,18 +217,17 @@ impl<'a> Simulated<'a> {
     fn is_born(&mut self, stream: &Stream, index: usize) {
         let item = stream.items[index];
         let kind = self.case.thing.kind();
-        let number = match self.free.pop() {
-            Some(Reverse(number)) => number,
-            None => {
-                let number = self.next;
-                // An unmapped page between two mappings, or they would be one.
-                self.next += if kind == Kind::Mapping {
-                    stream.bytes + PAGE
-                } else {
-                    1
-                };
-                number
-            }
+        let number = if let Some(Reverse(number)) = self.free.pop() {
+            number
+        } else {
+            let number = self.next;
+            // An unmapped page between two mappings, or they would be one.
+            self.next += if kind == Kind::Mapping {
+                stream.bytes + PAGE
+            } else {
+                1
+            };
+            number
         };
         let stack = u64::from(item.site) + u64::from(LEAKING_STACK.0);
         let sample = self.kernel.birth(&mut self.draw, kind, stack, item.born, number);
