@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -27,6 +27,10 @@ use tempfile::TempDir;
 const RATE: u32 = 50;
 /// When the program ends if nobody ends it.
 const END: Duration = Duration::from_mins(2);
+
+/// Ticks that are recorded at least, and how long that may take on a busy machine.
+const TICKS: usize = 5;
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `nobody`, on every distribution.
 const NOBODY: &str = "65534";
@@ -91,7 +95,7 @@ fn a_recorder_that_is_killed_leaves_everything_up_to_then() -> Result<()> {
     };
     let file = dir.path().join("recording");
     let mut recorder = start_recorder(&file)?;
-    thread::sleep(Duration::from_secs(8));
+    wait_for_ticks(&file)?;
     recorder.kill()?;
     let killed_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     recorder.wait()?;
@@ -126,7 +130,7 @@ fn ctrl_c_ends_a_recording_well() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("recording");
     let recorder = start_recorder(&file)?;
-    thread::sleep(Duration::from_secs(5));
+    wait_for_ticks(&file)?;
     let pid = Pid::from_raw(i32::try_from(recorder.id())?).context("no pid")?;
     kill_process(pid, Signal::INT)?;
     let ended = recorder.wait_with_output()?;
@@ -136,7 +140,7 @@ fn ctrl_c_ends_a_recording_well() -> Result<()> {
     let mut replay = record::replay(&file)?;
     let ticks = replay.by_ref().count();
     ensure!(
-        replay.ending() == Some(Ending::Whole) && ticks > 2,
+        replay.ending() == Some(Ending::Whole) && ticks >= TICKS,
         "{ticks} ticks"
     );
 
@@ -176,6 +180,19 @@ fn start_recorder(file: &Path) -> Result<std::process::Child> {
     command.args(["record", "-o"]).arg(file);
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     command.spawn().context("cannot run leakwatch")
+}
+
+/// Reads the file while it is written.
+fn wait_for_ticks(file: &Path) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let ticks = record::replay(file).map_or(0, Iterator::count);
+        if ticks >= TICKS {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{ticks} ticks after {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(300));
+    }
 }
 
 fn leakwatch<const N: usize>(args: [&str; N], file: &Path) -> Result<Output> {

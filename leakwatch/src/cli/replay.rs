@@ -23,23 +23,23 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Opens a recording; what went wrong names it.
 pub(super) fn open(path: &Path) -> Result<Replay<impl io::Read + use<>>, Failure> {
-    record::replay(path).map_err(|error| failed(path, error))
+    record::replay(path).map_err(|error| failed(path, &error))
 }
 
 /// Why a recording cannot be read, or not further.
-pub(super) fn failed(path: &Path, error: RecordError) -> Failure {
-    let cause = match &error {
+pub(super) fn failed(path: &Path, error: &RecordError) -> Failure {
+    let cause = match error {
         RecordError::Damaged { .. } => Some("the file was changed since, or copied incompletely".to_owned()),
         _ => None,
     };
-    let fix = match &error {
+    let fix = match error {
         RecordError::Foreign(_) | RecordError::NoHeader => {
             Some("record one: sudo leakwatch record -o FILE --duration 1m".to_owned())
         }
         _ => None,
     };
     Failure::CannotObserve {
-        what: format!("{}: {}", path.display(), advice::chain(&error)),
+        what: format!("{}: {}", path.display(), advice::chain(error)),
         cause,
         fix,
     }
@@ -86,7 +86,7 @@ fn write(
         match next {
             Ok(snapshot) if args.once => last = Some(snapshot),
             Ok(snapshot) => print(&snapshot)?,
-            Err(error) => broken = Some(failed(path, error)),
+            Err(error) => broken = Some(failed(path, &error)),
         }
         left = left.map(|left| left - 1);
     }
@@ -116,7 +116,7 @@ async fn show(
     let shown = {
         let play = async {
             if let Err(error) = play(&mut replay, &publish, &mut paused).await {
-                broken = Some(failed(path, error));
+                broken = Some(failed(path, &error));
             }
             // The last snapshot stays to be looked at.
             publish.closed().await;

@@ -169,13 +169,14 @@ fn row(columns: &Columns, record: &StringRecord, process: Option<Arc<str>>) -> R
     })
 }
 
+/// 2^63: what is beyond is no amount of anything.
+const MOST: f64 = 9_223_372_036_854_775_808.0;
+
 /// Whole, or as monitoring systems write it: `1.2e9`.
 fn amount(text: &str) -> Option<u64> {
     if let Ok(whole) = text.parse() {
         return Some(whole);
     }
-    // 2^63: what is beyond is no amount of anything.
-    const MOST: f64 = 9_223_372_036_854_775_808.0;
     let number: f64 = text.parse().ok().filter(|number| (0.0..MOST).contains(number))?;
     #[expect(
         clippy::cast_possible_truncation,
