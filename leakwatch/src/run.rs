@@ -34,8 +34,8 @@ const SUSPECTS_LOOKED_AT: usize = 32;
 
 /// Everything outside that a tick asks: one field for each effect.
 ///
-/// A new effect is a trait beside the stage that needs it and a field here. The compiler then names the three places that
-/// have to answer: the live one (`sampler`), the one that records and the one that replays (`record`).
+/// A new effect is a trait beside the stage that needs it and a field here. The compiler then names those who have to answer:
+/// the live one in `sampler`, and in `record` the one that listens, the one that replays, and imported series.
 pub struct World<'a> {
     /// The kernel side, beyond what a reading holds.
     pub probes: &'a mut dyn Probes,

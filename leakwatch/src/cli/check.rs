@@ -22,7 +22,7 @@ use self::target::Target;
 use super::{Failure, hooks::HookArgs, output::Output, runtime, top};
 use crate::{
     model::finding::Verdict,
-    present::findings::{self, Document, Format, Style},
+    present::findings::{self, Document, Format, NearLimit, Style},
 };
 
 /// Says what leaks, and why it is thought to.
@@ -210,7 +210,7 @@ pub(super) fn run(args: &CheckArgs, color: ColorChoice) -> Result<u8, Failure> {
         if args.is_instant() {
             instant::look(args).await
         } else {
-            watch::watch(args).await
+            Box::pin(watch::watch(args)).await
         }
     })?;
     let Checked { document, command } = checked;
@@ -230,7 +230,7 @@ pub(super) fn run(args: &CheckArgs, color: ColorChoice) -> Result<u8, Failure> {
 
 /// A leak decides, then the command, and then whether anything can be said at all.
 fn code(document: &Document, threshold: Verdict, command: Option<ExitStatus>) -> u8 {
-    let near_a_limit = document.is_instant() && document.limits.iter().any(|near| near.is_critical());
+    let near_a_limit = document.is_instant() && document.limits.iter().any(NearLimit::is_critical);
     if near_a_limit || document.failures(threshold).next().is_some() {
         return LEAK;
     }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::{Failure, runtime, top::TopArgs, top_run::environment};
 use crate::{
     doctor::advice,
-    model::{interest::Interest, snapshot::Snapshot},
+    model::snapshot::Snapshot,
     present::{report::Report, top},
     record::{self, RecordError, Replay},
 };
@@ -23,23 +23,23 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Opens a recording; what went wrong names it.
 pub(super) fn open(path: &Path) -> Result<Replay<impl io::Read + use<>>, Failure> {
-    record::replay(path).map_err(|error| failed(path, error))
+    record::replay(path).map_err(|error| failed(path, &error))
 }
 
 /// Why a recording cannot be read, or not further.
-pub(super) fn failed(path: &Path, error: RecordError) -> Failure {
-    let cause = match &error {
+pub(super) fn failed(path: &Path, error: &RecordError) -> Failure {
+    let cause = match error {
         RecordError::Damaged { .. } => Some("the file was changed since, or copied incompletely".to_owned()),
         _ => None,
     };
-    let fix = match &error {
+    let fix = match error {
         RecordError::Foreign(_) | RecordError::NoHeader => {
             Some("record one: sudo leakwatch record -o FILE --duration 1m".to_owned())
         }
         _ => None,
     };
     Failure::CannotObserve {
-        what: format!("{}: {}", path.display(), advice::chain(&error)),
+        what: format!("{}: {}", path.display(), advice::chain(error)),
         cause,
         fix,
     }
@@ -86,7 +86,7 @@ fn write(
         match next {
             Ok(snapshot) if args.once => last = Some(snapshot),
             Ok(snapshot) => print(&snapshot)?,
-            Err(error) => broken = Some(failed(path, error)),
+            Err(error) => broken = Some(failed(path, &error)),
         }
         left = left.map(|left| left - 1);
     }
@@ -111,20 +111,19 @@ async fn show(
     mut replay: Replay<impl io::Read>,
 ) -> Result<(), Failure> {
     let (publish, snapshots) = watch::channel(None);
-    // What can be seen was decided when it was recorded.
-    let (want, _wanted) = watch::channel(Interest::default());
+    let (pause, mut paused) = watch::channel(false);
     let mut broken = None;
     let shown = {
         let play = async {
-            if let Err(error) = play(&mut replay, &publish).await {
-                broken = Some(failed(path, error));
+            if let Err(error) = play(&mut replay, &publish, &mut paused).await {
+                broken = Some(failed(path, &error));
             }
             // The last snapshot stays to be looked at.
             publish.closed().await;
         };
         tokio::select! {
             biased;
-            shown = top::run(snapshots, want, args.screen(color, environment)) => {
+            shown = top::replay(snapshots, pause, args.screen(color, environment)) => {
                 shown.map_err(|error| Failure::because(format!("the screen: {error}")))
             }
             () = play => Ok(()),
@@ -137,10 +136,11 @@ async fn show(
     broken.map_or(shown, Err)
 }
 
-/// Publishes snapshots at the speed at which they were recorded.
+/// Publishes snapshots at the speed at which they were recorded, and none while it is paused.
 async fn play(
     replay: &mut Replay<impl io::Read>,
     publish: &watch::Sender<Option<Arc<Snapshot>>>,
+    paused: &mut watch::Receiver<bool>,
 ) -> Result<(), RecordError> {
     let mut before = None;
     for snapshot in replay {
@@ -150,6 +150,8 @@ async fn play(
             Duration::from_millis(now.saturating_sub(before))
         });
         tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+        // When the screen is gone nobody waits for this any more.
+        let _ = paused.wait_for(|paused| !paused).await;
         publish.send_replace(Some(Arc::new(snapshot)));
     }
     Ok(())

@@ -71,7 +71,7 @@ pub(super) fn look(pid: u32, fds: &[u64]) -> Sights {
     let mut sights = Sights::new();
     for descriptor in &found {
         let sight = match descriptor.file_type() {
-            FileType::Socket => sockets.sight(descriptor, &waiters),
+            FileType::Socket => Some(sockets.sight(descriptor, &waiters)),
             FileType::Fifo => Some(pipes::sight(descriptor)),
             _ => match events::name(descriptor) {
                 Some(name) => events::sight(descriptor, &name, &waiters),

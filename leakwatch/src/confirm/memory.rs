@@ -34,7 +34,7 @@ pub(super) fn measure(wish: &Wish) -> io::Result<Confirmation> {
     let smaps = File::open(format!("/proc/{}/smaps", wish.process.pid))?;
     let mut sum = Sum::default();
     walk(BufReader::new(smaps), &mut |mapping| {
-        sum.add(mapping, &wish.items)
+        sum.add(mapping, &wish.items);
     })?;
     Ok(sum.confirmation(wish))
 }
@@ -98,11 +98,11 @@ fn walk(smaps: impl io::BufRead, show: &mut dyn FnMut(&Mapping)) -> io::Result<(
             set(&mut mapping, |mapping| &mut mapping.resident, value);
         } else if let Some(value) = line.strip_prefix("Referenced:") {
             set(&mut mapping, |mapping| &mut mapping.accessed, value);
-        } else if let Some(header) = header(&line) {
+        } else if let Some((next, is_anonymous)) = header(&line) {
             if let Some(mapping) = mapping.take() {
                 show(&mapping);
             }
-            mapping = header;
+            mapping = is_anonymous.then_some(next);
         }
     }
     if let Some(mapping) = mapping {
@@ -121,20 +121,16 @@ fn set(mapping: &mut Option<Mapping>, field: fn(&mut Mapping) -> &mut u64, value
     }
 }
 
-/// `7f5460c00000-7f5460c28000 rw-p 00000000 00:00 0   [heap]`. Nothing for another line; `Some(None)` for a mapping of a file.
-fn header(line: &str) -> Option<Option<Mapping>> {
+/// `7f5460c00000-7f5460c28000 rw-p 00000000 00:00 0   [heap]`, and whether that is anonymous memory; `None` for another line.
+fn header(line: &str) -> Option<(Mapping, bool)> {
     let mut fields = line.split_ascii_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;
-    let (start, end) = (
-        u64::from_str_radix(start, 16).ok()?,
-        u64::from_str_radix(end, 16).ok()?,
-    );
-    let is_anonymous = fields.nth(3)? == "0";
-    Some(is_anonymous.then_some(Mapping {
-        start,
-        end,
+    let mapping = Mapping {
+        start: u64::from_str_radix(start, 16).ok()?,
+        end: u64::from_str_radix(end, 16).ok()?,
         ..Mapping::default()
-    }))
+    };
+    Some((mapping, fields.nth(3)? == "0"))
 }
 
 #[cfg(test)]
@@ -160,7 +156,7 @@ Referenced:            0 kB
     fn anonymous_mappings_of_an_smaps() {
         let mut found = Vec::new();
         walk(SMAPS, &mut |mapping| {
-            found.push((mapping.start, mapping.resident, mapping.accessed))
+            found.push((mapping.start, mapping.resident, mapping.accessed));
         })
         .unwrap();
         let expected = [(0x55d8_ba5f_3000, 102_400, 25_600), (0x7f54_60c0_0000, 0, 0)];

@@ -50,21 +50,21 @@ impl Table {
         self.sockets.insert(inode.into(), socket);
     }
 
-    pub(super) fn sight(&self, descriptor: &Descriptor, waiters: &Waiters) -> Option<Sight> {
+    pub(super) fn sight(&self, descriptor: &Descriptor, waiters: &Waiters) -> Sight {
         let found = self.sockets.get(&descriptor.stat.stx_ino);
         let Some(socket) = found else {
-            return Some(Sight {
+            return Sight {
                 // Neither bound nor connected, or no longer: not so much as a peer.
                 mark: (self.is_complete && is_internet(descriptor)).then(|| "no address".to_owned()),
                 ..Sight::default()
-            });
+            };
         };
-        Some(Sight {
+        Sight {
             mark: socket.mark.clone(),
             is_traceless: socket.has_queues_only && waiters.on(descriptor.fd),
             peer_closed: socket.peer_closed,
             ..Sight::default()
-        })
+        }
     }
 }
 

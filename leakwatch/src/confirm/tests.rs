@@ -458,7 +458,7 @@ fn cost_of_looks() {
     let files: Vec<File> = (0..256).map(|_| File::open("/etc/passwd").unwrap()).collect();
     let items: Vec<u64> = files.iter().flat_map(|file| fds(&[file])).collect();
     time("256 files", &mut || {
-        assert_eq!(descriptors::look(pid, &items).len(), 256)
+        assert_eq!(descriptors::look(pid, &items).len(), 256);
     });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let sockets: Vec<[TcpStream; 2]> = (0..4000)

@@ -13,6 +13,7 @@ mod format;
 mod frames;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod import;
 mod numbers;
 mod reader;
 mod recorder;
@@ -26,6 +27,7 @@ pub use self::{
     error::RecordError,
     foreign::Looks,
     format::{FORMAT, Header, HostFacts},
+    import::{Import, ImportError, import_csv},
     recorder::Recorder,
     replay::{Ending, Replay, replay},
 };

@@ -56,6 +56,18 @@ pub(super) const MODULES: &[Module] = &[
             "assemble",
         ],
     ),
+    effects(
+        "record",
+        &[
+            "model",
+            "raw",
+            "decode",
+            "aggregate",
+            "attribute",
+            "assemble",
+            "run",
+        ],
+    ),
     pure("present", &["model"]),
     pure("present::report", &["model", "present"]),
     pure("present::profile", &["model", "present"]),

@@ -17,8 +17,10 @@ use crate::{
     present::findings::{self, Document},
 };
 
-/// Nothing is concluded about a process that was watched for less.
+/// Nothing is concluded about a process that was watched for less, or seen less often: on a host that is so busy that readings
+/// fail to come, a minute may have four.
 const ENOUGH_NS: u64 = 8_000_000_000;
+const ENOUGH_READINGS: u64 = 6;
 /// What costs something is read of so many processes at most.
 const MOST_LOOKED_AT: usize = 64;
 
@@ -29,6 +31,7 @@ struct Watched {
     container: Option<Arc<str>>,
     first_ns: u64,
     last_ns: u64,
+    readings: u64,
     judged: bool,
 }
 
@@ -97,11 +100,13 @@ impl Observation {
             container: None,
             first_ns: now_ns,
             last_ns: now_ns,
+            readings: 0,
             judged: false,
         });
         watched.process.clone_from(&process.name);
         watched.container.clone_from(&process.container_id);
         watched.last_ns = now_ns;
+        watched.readings += 1;
         watched.judged |= !matches!(process.state, State::Observing | State::Zombie);
     }
 
@@ -179,7 +184,9 @@ impl Observation {
                 process: watched.process.clone(),
                 container: watched.container.clone(),
                 observed_seconds: seconds(watched.first_ns, watched.last_ns),
-                judged: watched.judged && watched.last_ns - watched.first_ns >= ENOUGH_NS
+                judged: watched.judged
+                    && watched.readings >= ENOUGH_READINGS
+                    && watched.last_ns - watched.first_ns >= ENOUGH_NS
                     || self.findings.values().any(|finding| self::id(finding) == *id),
                 ended: watched.last_ns < now_ns,
             })
@@ -217,13 +224,12 @@ impl Observation {
         match self.target {
             // Each of them was asked for.
             Target::Pids(_) => problems.extend(targets.iter().filter(briefly).map(|target| {
-                let ended = if target.ended {
-                    "ended after"
-                } else {
-                    "was observed for"
-                };
                 let (pid, name, time) = (target.pid, &target.process, target.observed_seconds);
-                let what = format!("process {pid} ({name}) {ended} {time:.0} s: too soon to say anything");
+                let what = if target.ended {
+                    format!("process {pid} ({name}) ended after {time:.0} s: too soon to say anything")
+                } else {
+                    format!("process {pid} ({name}) was seen too seldom in {time:.0} s to say anything")
+                };
                 (what, true)
             })),
             _ => match targets.iter().filter(briefly).count() {
@@ -386,15 +392,18 @@ mod tests {
             snapshot.health.feed.dropped = dropped;
             Arc::new(snapshot)
         };
-        let once = observed(
-            pids(),
-            vec![healthy(1, 5), healthy(2, 6), healthy(3, 6), healthy(4, 6)],
-        );
+        let series = |dropped: [u64; 8]| {
+            let readings = (1..).zip(dropped);
+            observed(
+                pids(),
+                readings
+                    .map(|(second, dropped)| healthy(second, dropped))
+                    .collect(),
+            )
+        };
+        let once = series([5, 6, 6, 6, 6, 6, 6, 6]);
         assert!(once.complete && once.problems.len() == 1, "{once:?}");
-        let often = observed(
-            pids(),
-            vec![healthy(1, 5), healthy(2, 6), healthy(3, 7), healthy(4, 8)],
-        );
+        let often = series([5, 6, 7, 8, 9, 10, 10, 10]);
         assert!(!often.complete);
     }
 
@@ -405,6 +414,13 @@ mod tests {
         soon.uptime_ns += 3_000_000_000;
         let document = observed(pids(), vec![healthy, Arc::new(soon)]);
         assert!(!document.complete && !document.targets[0].judged);
+        let seldom = (1..=5).map(|minute| snapshot(6 * minute, Some(State::Healthy), None));
+        let document = observed(pids(), seldom.collect());
+        assert_eq!(
+            document.problems,
+            ["process 4711 (payments) was seen too seldom in 240 s to say anything"]
+        );
+        assert!(!document.complete);
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Check {
             // The probes are attached: nothing that it does is missed.
             let running = match Running::start(&args.command) {
                 Ok(running) => running,
-                Err(error) => return self.not_started(args, &error).map(Some),
+                Err(error) => return Ok(Some(self.not_started(args, &error))),
             };
             let tree = Tree::new(running.pid(), std::process::id());
             self.observation.watch(Target::Tree(Some(tree)));
@@ -136,13 +136,13 @@ impl Check {
             let wait = wait(self.command.as_mut());
             tokio::select! {
                 biased;
-                signal = self.signals.next() => match &self.command {
-                    Some(command) => command.forward(signal),
-                    None => {
+                signal = self.signals.next() => {
+                    let Some(command) = &self.command else {
                         self.observation.problem("it was ended early".to_owned(), false);
                         return Ok(None);
-                    }
-                },
+                    };
+                    command.forward(signal);
+                }
                 ended = &mut readings, if reading => {
                     reading = false;
                     let why = match ended {
@@ -226,15 +226,14 @@ impl Check {
         Ok(())
     }
 
-    fn not_started(&mut self, args: &CheckArgs, error: &io::Error) -> Result<ExitStatus, Failure> {
+    fn not_started(&mut self, args: &CheckArgs, error: &io::Error) -> ExitStatus {
         use std::os::unix::process::ExitStatusExt as _;
         let program = args.command.first().map(|program| program.display().to_string());
         eprintln!("error: run {}: {error}", program.unwrap_or_default());
         self.observation
             .problem("the command could not be started".to_owned(), true);
-        Ok(ExitStatus::from_raw(
-            i32::from(command::code_of_failure(error)) << 8,
-        ))
+        // As wait(2) would say it.
+        ExitStatus::from_raw(i32::from(command::code_of_failure(error)) << 8)
     }
 }
 

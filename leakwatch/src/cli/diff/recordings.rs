@@ -42,7 +42,7 @@ fn snapshot(moment: &Moment) -> Result<Snapshot, Failure> {
     let mut began_ns = None;
     let mut found: Option<Snapshot> = None;
     for snapshot in &mut readings {
-        let snapshot = snapshot.map_err(|error| replay::failed(&moment.file, error))?;
+        let snapshot = snapshot.map_err(|error| replay::failed(&moment.file, &error))?;
         let began_ns = *began_ns.get_or_insert(snapshot.uptime_ns);
         let elapsed_ns = u128::from(snapshot.uptime_ns.saturating_sub(began_ns));
         let is_later = matches!(moment.when, When::After(wanted) if elapsed_ns > wanted.as_nanos());

@@ -22,7 +22,7 @@ pub(super) fn run(args: &ReportArgs, file: &Path, format: ReportFormat) -> Resul
         for snapshot in &mut readings {
             match snapshot {
                 Ok(snapshot) => csv.write(&snapshot).map_err(|error| Failure::output(&error))?,
-                Err(error) => broken = Some(replay::failed(file, error)),
+                Err(error) => broken = Some(replay::failed(file, &error)),
             }
         }
         csv.finish().map_err(|error| Failure::output(&error))?;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &ReportArgs, file: &Path, format: ReportFormat) -> Resul
         for snapshot in &mut readings {
             match snapshot {
                 Ok(snapshot) => recording.add(snapshot),
-                Err(error) => broken = Some(replay::failed(file, error)),
+                Err(error) => broken = Some(replay::failed(file, &error)),
             }
         }
         if recording.readings() == 0 {

@@ -139,7 +139,12 @@ impl Document {
             (judged, all) => format!("{judged} of {all} processes"),
         };
         match self.failures(threshold).count() {
-            0 if self.complete => format!("nothing leaks: {who} observed for {time}"),
+            0 if self.complete => match self.failures(Verdict::Growing).count() {
+                0 => format!("nothing leaks: {who} observed for {time}"),
+                growing => {
+                    format!("no leak found: {who} observed for {time}, {growing} findings to keep an eye on")
+                }
+            },
             0 => format!("no leak seen, but not everything was observed: {who} for {time}"),
             1 => format!("1 leak: {who} observed for {time}"),
             many => format!("{many} leaks: {who} observed for {time}"),

@@ -88,15 +88,23 @@ pub(super) fn rate(resource: Resource, per_second: f64) -> String {
         size => (size * 3600.0, "h"),
     };
     match resource {
-        // Below 2^53 after rounding; a rate beyond is saturated.
-        Resource::Memory => format!("{sign}{}/{unit}", units::bytes(size.round() as u64)),
+        Resource::Memory => format!("{sign}{}/{unit}", units::bytes(saturated(size.round()))),
         Resource::Fd | Resource::Thread | Resource::Maps => format!("{sign}{size:.1}/{unit}"),
     }
 }
 
 /// A length of time.
 pub(super) fn seconds(seconds: f64) -> String {
-    units::duration((seconds.max(0.0) * 1e9) as u64)
+    units::duration(saturated(seconds * 1e9))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what is below 0 is 0, and what is too large is the largest: nobody reads the difference"
+)]
+fn saturated(value: f64) -> u64 {
+    value as u64
 }
 
 pub(super) fn counted(count: usize, one: &str, many: &str) -> String {

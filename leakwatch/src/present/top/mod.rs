@@ -14,7 +14,7 @@ mod terminal;
 mod theme;
 mod view;
 
-pub use run::{TopError, run};
+pub use run::{TopError, replay, run};
 pub use theme::Theme;
 
 use super::rows::RowSelection;

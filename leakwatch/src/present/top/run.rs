@@ -46,8 +46,34 @@ pub enum TopError {
 /// Shows `snapshots` until the user quits or no more can come. Dropping the future restores the terminal as well, so
 /// that the caller may end it on a signal.
 pub async fn run(
-    mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     interest: watch::Sender<Interest>,
+    options: TopOptions,
+) -> Result<(), TopError> {
+    show(snapshots, |app| tell(&interest, app.interest()), options).await
+}
+
+/// The same for a recording, whose player is told when the user pauses: what it would show meanwhile comes afterwards.
+pub async fn replay(
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    paused: watch::Sender<bool>,
+    options: TopOptions,
+) -> Result<(), TopError> {
+    show(snapshots, |app| tell(&paused, app.paused), options).await
+}
+
+/// Sends what is new.
+fn tell<T: PartialEq>(to: &watch::Sender<T>, now: T) {
+    to.send_if_modified(|before| {
+        let differs = *before != now;
+        *before = now;
+        differs
+    });
+}
+
+async fn show(
+    mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    tell: impl Fn(&App),
     options: TopOptions,
 ) -> Result<(), TopError> {
     if !(stdin().is_terminal() && stdout().is_terminal()) {
@@ -64,12 +90,7 @@ pub async fn run(
     let mut app = App::new(options, size);
     snapshots.mark_changed();
     loop {
-        let wanted = app.interest();
-        interest.send_if_modified(|current| {
-            let differs = *current != wanted;
-            current.clone_from(&wanted);
-            differs
-        });
+        tell(&app);
         draw(&mut terminal, &mut app).map_err(TopError::Draw)?;
         select! {
             changed = snapshots.changed() => {

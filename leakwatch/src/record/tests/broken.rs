@@ -30,7 +30,7 @@ fn of_a_file_that_is_cut_anywhere_the_whole_ticks_are_left() {
 
 #[test]
 fn a_changed_byte_is_found_and_what_is_before_it_is_read() {
-    let (file, seen) = recorded(3);
+    let (file, seen) = recorded(2);
     let seen = json(&seen);
     for at in 0..file.len() {
         for change in [0x01, 0xff] {

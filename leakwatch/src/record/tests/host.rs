@@ -65,8 +65,8 @@ impl Host {
 pub(super) fn interest(tick: u64) -> Interest {
     Interest {
         fd_kinds_of_all: true,
-        fd_kinds_of: (tick % 3 == 0).then_some(101).into_iter().collect(),
-        limits_of_all: tick % 2 == 0,
+        fd_kinds_of: tick.is_multiple_of(3).then_some(101).into_iter().collect(),
+        limits_of_all: tick.is_multiple_of(2),
     }
 }
 

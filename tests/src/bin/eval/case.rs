@@ -3,6 +3,8 @@
 use leakwatch::model::finding::Resource;
 use leakwatch_common::kind::Kind;
 
+use crate::whole::count;
+
 /// What a case takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Thing {
@@ -87,7 +89,7 @@ pub(crate) struct Item {
     /// Which call site took it.
     pub site: u8,
     /// Mean time between two uses of it, seconds; infinity when it is never used.
-    pub used_every: f32,
+    pub used_every: f64,
     /// Whether the program has lost it.
     pub leaked: bool,
 }
@@ -207,7 +209,7 @@ impl Case {
     pub(crate) fn leaked(&self, at: f64) -> f64 {
         match &self.body {
             Body::Curve(curve) => {
-                let tick = ((at / self.tick) as usize).min(curve.leaked.len().saturating_sub(1));
+                let tick = count(at / self.tick).min(curve.leaked.len().saturating_sub(1));
                 curve.leaked.get(tick).copied().unwrap_or(0.0) * self.limit as f64
             }
             Body::Stream(stream) => {
@@ -237,7 +239,7 @@ impl Stream {
 /// Things held at the end of each tick.
 pub(crate) fn live(items: &[Item], tick: f64, ticks: usize) -> Vec<i64> {
     let mut change = vec![0_i64; ticks + 1];
-    let end = |at: f64| ((at / tick) as usize).min(ticks);
+    let end = |at: f64| count(at / tick).min(ticks);
     for item in items {
         change[end(item.born)] += 1;
         change[end(item.died)] -= 1;

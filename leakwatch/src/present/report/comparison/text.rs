@@ -58,13 +58,13 @@ pub fn write(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
             )
         });
         let tables = [
-            ("PROCESS", by_process.collect::<Vec<_>>()),
-            ("PROCESS, KIND, FUNCTION", by_site.collect()),
+            ("by process", by_process.collect::<Vec<_>>()),
+            ("by process, kind and function", by_site.collect()),
         ];
         for (head, rows) in tables.iter().filter(|(_, rows)| !rows.is_empty()) {
             line("")?;
             line(&format!(
-                "{:>10} {:>9} {:>9}  {head}: {}",
+                "{:>10} {:>9} {:>9}  {} {head}",
                 "CHANGE",
                 "BASE",
                 "NEW",

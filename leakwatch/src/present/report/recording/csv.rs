@@ -57,15 +57,14 @@ impl<W: Write> CsvWriter<W> {
     /// # Errors
     /// What the writer says.
     pub fn write(&mut self, snapshot: &Snapshot) -> io::Result<()> {
-        let booted = match self.booted_unix_ms {
-            Some(booted) => booted,
-            None => {
-                self.out.write_record(HEAD).map_err(io_error)?;
-                let booted = snapshot
-                    .time_unix_ms
-                    .saturating_sub(snapshot.uptime_ns / 1_000_000);
-                *self.booted_unix_ms.insert(booted)
-            }
+        let booted = if let Some(booted) = self.booted_unix_ms {
+            booted
+        } else {
+            self.out.write_record(HEAD).map_err(io_error)?;
+            let booted = snapshot
+                .time_unix_ms
+                .saturating_sub(snapshot.uptime_ns / 1_000_000);
+            *self.booted_unix_ms.insert(booted)
         };
         let is_wanted = |process: &&ProcessRow| self.pids.is_empty() || self.pids.contains(&process.id.pid);
         let time = timestamp(snapshot.time_unix_ms);
@@ -90,7 +89,7 @@ impl<W: Write> CsvWriter<W> {
 fn record(process: &ProcessRow, time: &str, start: String) -> [String; HEAD.len()] {
     let levels = levels(process);
     let [memory, fds, threads, maps] = Resource::ALL.map(|resource| levels[resource as usize].to_string());
-    let words = |words: Option<&str>| text::printable(words.unwrap_or_default()).into_owned();
+    let words = |words: Option<&str>| no_formula(&text::printable(words.unwrap_or_default()));
     [
         time.to_owned(),
         process.id.pid.to_string(),
@@ -109,6 +108,15 @@ fn record(process: &ProcessRow, time: &str, start: String) -> [String; HEAD.len(
         words(process.container_id.as_deref()),
         words(process.cmdline.as_deref()),
     ]
+}
+
+/// Spreadsheets compute what begins like a formula, and formulas can start programs: with a quote before it, it is text.
+fn no_formula(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// RFC 3339 in UTC, to the millisecond; the end of the calendar for what is beyond it.

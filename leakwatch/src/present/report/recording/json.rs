@@ -1,4 +1,4 @@
-//! For a program: `docs/schema/report.json`.
+//! For a program (`docs/reports.md`).
 
 use std::io::{self, Write};
 

@@ -28,7 +28,7 @@ pub fn write(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
     }
     let findings = recording.findings();
     if findings.is_empty() {
-        writeln!(out, "Nothing found: no process grew without giving back.\n")?;
+        writeln!(out, "No findings.\n")?;
     }
     for finding in findings {
         one(finding, out)?;

@@ -59,7 +59,7 @@ fn text_and_markdown() {
 fn nothing_recorded_is_said_so() {
     let nothing = Recording::default();
     assert!(written(text, &nothing).contains("no readings"));
-    assert!(written(markdown, &nothing).contains("Nothing found"));
+    assert!(written(markdown, &nothing).contains("No findings"));
     assert!(
         parsed(&written(html, &nothing))
             .descendants()
@@ -167,4 +167,14 @@ fn hostile_names_are_text_in_every_format() {
             .any(|node| node.tag_name().name() == "script")
     );
     assert!(!written(json, &recording).contains(['\x1b', '\x07']));
+    let mut table = Vec::new();
+    let mut csv = CsvWriter::new(&mut table, BTreeSet::new());
+    csv.write(&sample::hostile()).expect("memory takes writes");
+    csv.finish().expect("memory takes writes");
+    let table = String::from_utf8(table).expect("reports are UTF-8");
+    assert!(!table.contains(['\x1b', '\x07', '\u{202e}']));
+    assert!(
+        table.contains(",'=1+1,") && !table.contains(",=1+1"),
+        "no cell is a formula: {table}"
+    );
 }

@@ -27,7 +27,7 @@ pub fn write(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
     line(String::new())?;
     let findings = recording.findings();
     if findings.is_empty() {
-        line("nothing found: no process grew without giving back".to_owned())?;
+        line("no findings".to_owned())?;
         line(String::new())?;
     }
     for finding in findings {

@@ -1,5 +1,7 @@
 //! What the rules on levels share.
 
+use crate::whole::count;
+
 /// How much a process holds, as a share of its limit.
 pub(super) struct Level<'a> {
     values: &'a [f64],
@@ -34,7 +36,7 @@ impl<'a> Level<'a> {
     }
 
     fn chunks(&self, seconds: f64, value: impl Fn(&mut Vec<f64>) -> f64) -> Vec<f64> {
-        let size = ((seconds / self.tick) as usize).max(1);
+        let size = count(seconds / self.tick).max(1);
         let chunks = self.values.chunks_exact(size);
         chunks.map(|chunk| value(&mut chunk.to_vec())).collect()
     }
@@ -72,12 +74,12 @@ impl Line {
     }
 }
 
-/// Index at which it has held for the `count`th time in a row.
-pub(super) fn held(values: impl IntoIterator<Item = bool>, count: usize) -> Option<usize> {
+/// Index at which it has held for the `times`th time in a row.
+pub(super) fn held(values: impl IntoIterator<Item = bool>, times: usize) -> Option<usize> {
     let mut run = 0;
     values.into_iter().position(|holds| {
         run = if holds { run + 1 } else { 0 };
-        run >= count
+        run >= times
     })
 }
 

@@ -80,7 +80,7 @@ fn config_step(draw: &mut Draw, number: u64, _: bool) -> Case {
     let births = draw.arrivals(rate, 0.0, END);
     let mut all: Vec<Item> = items(draw, &births, BUSY, |draw, _| draw.exponential(mean));
     let used = alike(draw, 1.0, 600.0);
-    for _ in 0..1 + draw.below(6) {
+    for _ in 0..=draw.below(6) {
         let (at, count) = (draw.uniform(0.0, END), draw.log_count(8.0, 200.0));
         let births: Vec<f64> = (0..count).map(|index| at + index as f64 * 0.01).collect();
         all.extend(items(draw, &births, used, |_, _| f64::INFINITY));

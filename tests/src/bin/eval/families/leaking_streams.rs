@@ -86,7 +86,7 @@ fn and_pool(draw: &mut Draw, number: u64, leaks: bool) -> Case {
     let births = draw.arrivals(rate, 0.0, END);
     let mut items = requests(draw, &births);
     let (cap, kept) = (draw.log_count(8.0, 128.0), draw.log_uniform(0.02, 0.5));
-    let used = draw.log_uniform(1.0, 120.0) as f32;
+    let used = draw.log_uniform(1.0, 120.0);
     let mut have = 0;
     for item in &mut items {
         if have < cap && draw.chance(kept) {
@@ -116,7 +116,7 @@ fn and_batch(draw: &mut Draw, number: u64, leaks: bool) -> Case {
     let mut items = requests(draw, &births);
     for item in &mut items {
         item.died = ((item.born / period).floor() + 1.0) * period;
-        item.used_every = f32::INFINITY;
+        item.used_every = f64::INFINITY;
     }
     leaky(draw, any(number), items, leaks, 0.0, |draw, _| draw.chance(share))
 }

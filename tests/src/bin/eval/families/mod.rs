@@ -35,6 +35,9 @@ pub(crate) enum Truth {
 /// What draws the `number`th case; the last argument says whether it leaks.
 type Make = fn(&mut Draw, u64, bool) -> Case;
 
+/// How they are watched, their names, and the first numbers that they draw from.
+type Makes = (Group, &'static [(&'static str, Make)], u64);
+
 pub(crate) struct Family {
     pub name: &'static str,
     pub group: Group,
@@ -62,7 +65,7 @@ pub(crate) fn all() -> Vec<Family> {
         (Group::Curve, &leaking_curves::ALL[..], 1_000),
         (Group::Stream, &leaking_streams::ALL[..], 1_100),
     ];
-    let of = |truth, tables: &[(Group, &[(&'static str, Make)], u64)]| {
+    let of = |truth, tables: &[Makes]| {
         let family = move |(stream, &(name, make)): (u64, &(&'static str, Make)), group| Family {
             name,
             group,

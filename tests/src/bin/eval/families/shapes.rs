@@ -1,5 +1,6 @@
 //! Curves that families are put together from.
 
+use crate::whole::amount;
 use crate::{
     case::{Body, Case, Curve, Leak, MIB, Thing, Use},
     draw::Draw,
@@ -7,8 +8,8 @@ use crate::{
 
 pub(super) const DAY: f64 = 86_400.0;
 /// Seconds between two looks at a process that is watched for a day.
-pub(super) const TICK: f64 = 5.0;
-const TICKS: usize = (DAY / TICK) as usize;
+pub(super) const TICK: f64 = DAY / TICKS as f64;
+const TICKS: usize = 17_280;
 
 /// One value a tick.
 pub(super) type Values = Vec<f64>;
@@ -129,7 +130,7 @@ fn case(draw: &mut Draw, mut leak: Option<Leak>, mut curve: Curve, age: f64) -> 
         tick: TICK,
         ticks,
         exhausts: end.is_some(),
-        limit: limit as u64,
+        limit: amount(limit),
         age,
         body: Body::Curve(curve),
     }

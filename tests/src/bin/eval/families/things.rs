@@ -1,5 +1,6 @@
 //! Streams of births and deaths that families are put together from.
 
+use crate::whole::{amount, count};
 use crate::{
     case::{Body, Case, Item, Leak, MIB, Stream, Thing, Use},
     draw::Draw,
@@ -23,7 +24,7 @@ pub(super) fn any(number: u64) -> Thing {
         Thing::Mapping,
         Thing::SmallMapping,
     ];
-    things[(number % 5) as usize]
+    things[usize::try_from(number % 5).unwrap_or(0)]
 }
 
 /// Things born at these times, with these lifetimes.
@@ -38,8 +39,8 @@ pub(super) fn items(
         died: born + lifetime(draw, index),
         site: SITE,
         used_every: match used {
-            Use::Never => f32::INFINITY,
-            Use::Between(low, high) => draw.log_uniform(low, high) as f32,
+            Use::Never => f64::INFINITY,
+            Use::Between(low, high) => draw.log_uniform(low, high),
         },
         leaked: false,
     };
@@ -63,7 +64,7 @@ pub(super) fn healthy(draw: &mut Draw, thing: Thing, items: Vec<Item>, age: f64)
     case.limit = limits(thing)
         .into_iter()
         .find(|&limit| limit >= case.limit && limit as f64 >= enough)
-        .unwrap_or(enough as u64);
+        .unwrap_or(amount(enough));
     case
 }
 
@@ -81,7 +82,7 @@ pub(super) fn leaky(
         if is_lost(draw, item) && leaks && item.born >= onset {
             item.leaked = true;
             item.died = f64::INFINITY;
-            item.used_every = f32::INFINITY;
+            item.used_every = f64::INFINITY;
         }
     }
     let age = if draw.chance(0.5) {
@@ -120,12 +121,12 @@ fn case(draw: &mut Draw, thing: Thing, mut items: Vec<Item>, leak: Option<Leak>,
     }
     items.sort_by(|one, other| one.born.total_cmp(&other.born));
     let bytes = match thing {
-        Thing::Mapping => (draw.log_uniform(16.0, 1_024.0) as u64) * 4_096,
+        Thing::Mapping => amount(draw.log_uniform(16.0, 1_024.0)) * 4_096,
         Thing::SmallMapping => 4_096,
         _ => 0,
     };
     let base = match thing {
-        Thing::Heap | Thing::Mapping => (draw.uniform(30.0, 200.0) * MIB) as u64,
+        Thing::Heap | Thing::Mapping => amount(draw.uniform(30.0, 200.0) * MIB),
         Thing::File | Thing::Socket => draw.log_count(8.0, 100.0) as u64,
         Thing::Thread => draw.log_count(2.0, 40.0) as u64,
         Thing::SmallMapping => draw.log_count(60.0, 400.0) as u64,
@@ -137,7 +138,7 @@ fn case(draw: &mut Draw, thing: Thing, mut items: Vec<Item>, leak: Option<Leak>,
         thing,
         leak,
         tick: TICK,
-        ticks: (END / TICK) as usize,
+        ticks: count(END / TICK),
         exhausts: false,
         limit,
         age,

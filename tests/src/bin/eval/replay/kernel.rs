@@ -18,6 +18,7 @@ use leakwatch_common::{
 
 use super::process::ID;
 use crate::draw::Draw;
+use crate::whole::{amount, count};
 
 /// Time between two samples of one class of births at the most often, seconds: a quarter of 100 stacks a second.
 const CLASS_INTERVAL: f64 = 0.04;
@@ -66,7 +67,7 @@ impl Kernel {
         }
         let weight = class.births;
         let due = f64::from(weight) * CLASS_INTERVAL / (at - class.sampled_at).max(JIFFY);
-        class.turn = 1 + draw.below(2 * due as usize + 1) as u32;
+        class.turn = 1 + u32::try_from(draw.below(2 * count(due) + 1)).unwrap_or(u32::MAX - 1);
         class.sampled_at = at;
         class.births = 0;
         self.sample(kind, stack, at, item, weight)
@@ -89,7 +90,7 @@ impl Kernel {
     pub(super) fn death(&mut self, kind: Kind, (born, died): (f64, f64), number: u64, sample: u32) {
         let counts = self.counts_of(kind, died);
         counts.died += 1;
-        counts.lifetime_ns += ((died - born) * 1e9) as u64;
+        counts.lifetime_ns += amount((died - born) * 1e9);
         if sample == NO_SAMPLE {
             return;
         }
@@ -178,7 +179,7 @@ impl Kernel {
     }
 
     fn ns(&self, at: f64) -> u64 {
-        self.origin_ns + (at * 1e9) as u64
+        self.origin_ns + amount(at * 1e9)
     }
 
     fn header(&self, kind: RecordKind, at: f64) -> Header {

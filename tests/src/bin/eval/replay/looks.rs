@@ -4,6 +4,7 @@ use leakwatch::model::confirm::{Confirm, Confirmation, Wish};
 
 use super::process::{ID, LOST, Simulated};
 use crate::case::{Body, Curve, Item, Stream, Thing, Use};
+use crate::whole::amount;
 
 /// Seconds between the two looks at the least and at the most.
 const BETWEEN: (f64, f64) = (10.0, 60.0);
@@ -57,7 +58,7 @@ impl Simulated<'_> {
         let between = (age / 3.0).clamp(BETWEEN.0, BETWEEN.1);
         Look {
             began_ns: now_ns,
-            until_ns: now_ns + (between * 1e9) as u64,
+            until_ns: now_ns + amount(between * 1e9),
             items,
         }
     }
@@ -87,7 +88,7 @@ impl Simulated<'_> {
                     answer.close_wait +=
                         u32::from(thing == Thing::Socket && item.leaked && stream.peer_closed);
                     answer.same_file += u32::from(thing == Thing::File && item.site == 0 && stream.same_file);
-                    f64::from(item.used_every)
+                    item.used_every
                 }
                 (Seen::Thing(_), Body::Curve(_)) => continue,
             };

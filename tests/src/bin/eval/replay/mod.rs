@@ -12,6 +12,7 @@ use leakwatch::{
     model::{confirm::Confirm as _, finding::Verdict},
 };
 
+use crate::whole::count;
 use crate::{case::Case, draw::Draw};
 use process::Simulated;
 
@@ -103,7 +104,7 @@ impl Outcome {
         if beside.is_some_and(|judgement| judgement.verdict == Verdict::Leaking) && self.leaking.is_none() {
             self.leaking = Some(f64::NEG_INFINITY);
         }
-        if tick % (case.ticks / CLAIMS).max(1) == 0
+        if tick.is_multiple_of((case.ticks / CLAIMS).max(1))
             && let Some(worst) = worst
         {
             let leaks = case
@@ -119,7 +120,7 @@ impl Outcome {
             return;
         };
         let life = case.seconds() - leak.onset;
-        let due = |share: f64| ((leak.onset + share * life) / case.tick) as usize == tick;
+        let due = |share: f64| count((leak.onset + share * life) / case.tick) == tick;
         // A shorter one is over before a slope has an interval.
         if life < 60.0 || !FORECASTS_AT.into_iter().any(due) {
             return;

@@ -24,6 +24,7 @@ use leakwatch_common::{
 };
 
 use super::{kernel::Kernel, looks::Look};
+use crate::whole::amount;
 use crate::{
     case::{Body, Case, Curve, Item, MIB, Stream, Thing},
     draw::Draw,
@@ -104,10 +105,10 @@ impl<'a> Simulated<'a> {
             looks: BTreeMap::new(),
             held: BTreeMap::new(),
             host: Host::default(),
-            kernel: Kernel::new(ID.start_time_ns + (case.age * 1e9) as u64),
+            kernel: Kernel::new(ID.start_time_ns + amount(case.age * 1e9)),
             tick: 0,
             levels: Levels {
-                memory: (120.0 * MIB) as u64,
+                memory: amount(120.0 * MIB),
                 fds: 40,
                 threads: 12,
                 maps: 300,
@@ -149,7 +150,7 @@ impl<'a> Simulated<'a> {
 
     pub(super) fn moment(&self) -> Moment {
         let run = (self.case.age + self.tick as f64 * self.case.tick) * 1e9;
-        let now_ns = ID.start_time_ns + run as u64;
+        let now_ns = ID.start_time_ns + amount(run);
         Moment {
             monotonic_ns: now_ns,
             boottime_ns: now_ns,
@@ -191,7 +192,7 @@ impl<'a> Simulated<'a> {
             }
         }
         let live = self.held.len() as u64;
-        let memory = (120.0 * MIB * (1.0 + self.draw.normal(0.002))) as u64;
+        let memory = amount(120.0 * MIB * (1.0 + self.draw.normal(0.002)));
         self.levels.memory = memory;
         match self.case.thing {
             Thing::File | Thing::Socket => self.levels.fds = stream.base + live,
@@ -216,18 +217,17 @@ impl<'a> Simulated<'a> {
     fn is_born(&mut self, stream: &Stream, index: usize) {
         let item = stream.items[index];
         let kind = self.case.thing.kind();
-        let number = match self.free.pop() {
-            Some(Reverse(number)) => number,
-            None => {
-                let number = self.next;
-                // An unmapped page between two mappings, or they would be one.
-                self.next += if kind == Kind::Mapping {
-                    stream.bytes + PAGE
-                } else {
-                    1
-                };
-                number
-            }
+        let number = if let Some(Reverse(number)) = self.free.pop() {
+            number
+        } else {
+            let number = self.next;
+            // An unmapped page between two mappings, or they would be one.
+            self.next += if kind == Kind::Mapping {
+                stream.bytes + PAGE
+            } else {
+                1
+            };
+            number
         };
         let stack = u64::from(item.site) + u64::from(LEAKING_STACK.0);
         let sample = self.kernel.birth(&mut self.draw, kind, stack, item.born, number);
@@ -274,13 +274,13 @@ impl<'a> Simulated<'a> {
         }
         self.regions = now;
         self.levels.memory = all;
-        let requests = (curve.load[index].max(0.0) * 100.0) as u64;
+        let requests = amount(curve.load[index] * 100.0);
         self.kernel.work(requests, at);
         self.load += requests;
     }
 
     fn bytes(&self, share: f64) -> u64 {
-        (share.max(0.0) * self.case.limit as f64) as u64 / PAGE * PAGE
+        amount(share * self.case.limit as f64) / PAGE * PAGE
     }
 
     fn resize(&mut self, at: f64, begin: u64, (before, now): (u64, u64), stack: u64) {

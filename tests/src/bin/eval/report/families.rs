@@ -35,7 +35,7 @@ pub(super) fn by_family(families: &[Family], judged: &[Judged]) -> String {
             of.iter().filter(counts).count().to_string()
         };
         let delay = |judged: &&Judged| judged.delay(judged.leakwatch.leaking);
-        let delays: Vec<f64> = of.iter().filter_map(|judged| delay(judged)).collect();
+        let delays: Vec<f64> = of.iter().filter_map(delay).collect();
         let named: Vec<bool> = of
             .iter()
             .filter_map(|judged| judged.leakwatch.site_is_right)

@@ -19,12 +19,19 @@ use crate::{
 
 const OURS: Detector = Detector::Leakwatch;
 
+type Number = fn(&Tally) -> f64;
+
 struct Targets(Table);
 
 impl Targets {
-    fn add(&mut self, what: &str, target: &str, measured: String, reached: bool) {
+    fn add(&mut self, what: &str, target: &str, measured: impl Into<String>, reached: bool) {
         let reached = if reached { "reached" } else { "MISSED" };
-        self.0.row([what, target, &measured, reached]);
+        self.0.row([
+            what.to_owned(),
+            target.to_owned(),
+            measured.into(),
+            reached.to_owned(),
+        ]);
     }
 }
 
@@ -42,7 +49,7 @@ pub(super) fn render(families: &[Family], judged: &[Judged]) -> String {
 
 fn quality(targets: &mut Targets, score: &Score) {
     let all = score.all;
-    let numbers: [(_, fn(&Tally) -> f64, _); 2] = [
+    let numbers: [(_, Number, _); 2] = [
         ("precision", Tally::precision, 0.95),
         ("recall", Tally::recall, 0.93),
     ];

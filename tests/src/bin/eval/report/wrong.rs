@@ -17,7 +17,7 @@ pub(crate) fn wrong(families: &[Family], judged: &[Judged]) -> String {
             (true, _) if found => continue,
             (false, None) => continue,
             (true, None) => "missed",
-            (true, Some(_)) | (false, Some(_)) => "false alarm",
+            (_, Some(_)) => "false alarm",
         };
         // Writing to a String does not fail.
         let _ = writeln!(

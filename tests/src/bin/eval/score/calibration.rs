@@ -1,5 +1,7 @@
 //! Whether things that are said to be sure to 90 % are true nine times of ten.
 
+use crate::whole::count;
+
 const BINS: usize = 10;
 
 /// Claims of one confidence.
@@ -24,7 +26,7 @@ impl Calibration {
         let mut calibration = Self::default();
         for (confidence, holds, weight) in claims {
             let truth = f64::from(u8::from(holds));
-            let bin = &mut calibration.bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
+            let bin = &mut calibration.bins[count(confidence * BINS as f64).min(BINS - 1)];
             bin.count += weight;
             bin.claimed += weight * confidence;
             bin.held += weight * truth;

@@ -1,11 +1,13 @@
 //! Quantiles, and how they are written.
 
+use crate::whole::count;
+
 /// The value that a share of them does not exceed; `None` of none.
 pub(crate) fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
-    values.get((share * last as f64).round() as usize).copied()
+    values.get(count((share * last as f64).round())).copied()
 }
 
 /// Seconds in the unit that suits them.

@@ -76,10 +76,7 @@ impl Page {
         writeln!(self.out, "</header>\n<main>")?;
         let findings = recording.findings();
         if findings.is_empty() {
-            writeln!(
-                self.out,
-                "<p>Nothing found: no process grew without giving back.</p>"
-            )?;
+            writeln!(self.out, "<p>No findings.</p>")?;
         }
         for finding in findings {
             self.finding(recording, finding)?;
