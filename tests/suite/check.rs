@@ -131,7 +131,7 @@ fn what_cannot_be_observed_ends_it_with_three() -> Result<()> {
     // Ends before anything can be said.
     let brief = check(&["--", "true"])?;
     ended(&brief, UNOBSERVED)?;
-    ensure!(String::from_utf8_lossy(&brief.stderr).contains("not everything was observed"));
+    ensure!(String::from_utf8_lossy(&brief.stderr).contains("observed for long enough"));
     // Probes cannot be loaded, and so the command is not run.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
     let copy = dir.path().join("leakwatch");

@@ -85,7 +85,8 @@ impl Observation {
         self.blind += u64::from(dropped > std::mem::replace(&mut self.dropped, dropped));
         self.target.update(&snapshot, others);
         for process in &snapshot.processes {
-            if self.target.is_meant(process, &self.known) {
+            // One that waits to be reaped has ended.
+            if process.state != State::Zombie && self.target.is_meant(process, &self.known) {
                 self.known.insert(process.id.pid, process.id);
                 self.saw(process, snapshot.uptime_ns);
             }
@@ -107,7 +108,7 @@ impl Observation {
         watched.container.clone_from(&process.container_id);
         watched.last_ns = now_ns;
         watched.readings += 1;
-        watched.judged |= !matches!(process.state, State::Observing | State::Zombie);
+        watched.judged |= process.state != State::Observing;
     }
 
     /// Of who is alive the newest verdict counts, of who has ended the last one before.
