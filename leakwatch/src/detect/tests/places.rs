@@ -81,11 +81,11 @@ fn what_never_gave_anything_back_is_suspected_for_its_first_ten_minutes() {
     let mut world = World::new(600, Seen::Stale);
     world.limit = 1 << 16;
     let seconds = seconds_until(&mut world, Verdict::Suspected, 300, Resource::Fd, |world| {
-        gather(world, 5)
+        gather(world, 5);
     });
     assert!(seconds.is_some(), "{:?}", world.judgement(Resource::Fd));
     let seconds = seconds_until(&mut world, Verdict::Leaking, 900, Resource::Fd, |world| {
-        gather(world, 5)
+        gather(world, 5);
     });
     assert!(seconds.is_some(), "{:?}", world.judgement(Resource::Fd));
     assert!((600..=640).contains(&world.second), "{}", world.second);
@@ -97,13 +97,13 @@ fn more_than_staleness_or_a_limit_that_is_near_need_no_ten_minutes() {
         let mut world = World::new(600, seen);
         world.limit = 1 << 16;
         let seconds = seconds_until(&mut world, Verdict::Leaking, 60, Resource::Fd, |world| {
-            gather(world, 20)
+            gather(world, 20);
         });
         assert!(seconds.is_some_and(|seconds| seconds <= 30), "{seconds:?}");
     }
     let mut world = World::new(600, Seen::Stale);
     let seconds = seconds_until(&mut world, Verdict::Leaking, 60, Resource::Fd, |world| {
-        leak(world, 1)
+        leak(world, 1);
     });
     assert!(seconds.is_some_and(|seconds| seconds <= 30), "{seconds:?}");
 }
