@@ -296,7 +296,10 @@ impl Pipeline {
                 ..FeedHealth::default()
             },
             agent: AgentHealth {
-                kernel_map_bytes: probes.maps.iter().map(|map| map.bytes).sum(),
+                kernel_map_bytes: probes
+                    .maps
+                    .iter()
+                    .fold(0, |sum, map| sum.saturating_add(map.bytes)),
                 ticks: self.ticks,
                 ..world.own_use.own_use()
             },

@@ -236,7 +236,8 @@ impl Host {
             let key = counts.key;
             if Kind::try_from(key.kind).is_ok_and(Kind::changes_address_space) {
                 let image = (key.tgid, key.start_boottime_ns, key.exec_id);
-                *self.changes.entry(image).or_default() += counts.born;
+                let changes = self.changes.entry(image).or_default();
+                *changes = changes.saturating_add(counts.born);
             }
         }
     }
@@ -309,7 +310,8 @@ impl Host {
         let mut totals: HashMap<u32, u64> = HashMap::with_capacity(self.processes.len());
         let mut once = Once::default();
         for row in rows.iter().filter(|row| once.is_first(row.tgid, row.start)) {
-            *totals.entry(row.tgid).or_default() += row.len;
+            let total = totals.entry(row.tgid).or_default();
+            *total = total.saturating_add(row.len);
         }
         // Who is not in a walk has no memory any more, or has just come.
         for process in self.processes.values_mut() {

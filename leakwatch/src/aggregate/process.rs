@@ -109,7 +109,7 @@ impl Process {
     /// Its levels, as far as their past is kept.
     pub fn amounts(&self) -> Amounts {
         Amounts {
-            memory: self.row.rss_anon_bytes + self.row.swap_bytes,
+            memory: self.row.rss_anon_bytes.saturating_add(self.row.swap_bytes),
             fds: u64::from(self.row.fds),
             threads: u64::from(self.row.threads),
         }
