@@ -270,7 +270,7 @@ fn a_webhook_is_told() -> Result<()> {
     let Some(built) = Built::new()? else {
         return Ok(());
     };
-    let leak = Leak::of(&built.program, Mode::Socket, RATE, LIFE)?;
+    let leak = Leak::of(&built.program, Mode::Fd, RATE, LIFE)?;
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let url = format!("http://{}/hook", listener.local_addr()?);
     let server = thread::spawn(move || -> Result<String> {
