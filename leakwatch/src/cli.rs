@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::{ColorChoice, CommandFactory as _, Parser, Subcommand};
 
 pub use self::failure::Failure;
-use crate::doctor::Verdict;
+use crate::{confirm::Staleness, doctor::Verdict};
 
 /// Says what any process on this host leaks, how fast, and when it hits the limit. Nothing in the process changes.
 #[derive(Debug, Parser)]
@@ -49,6 +49,11 @@ pub struct Cli {
     /// Say more on stderr; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+
+    /// Never clear the kernel's marks of accessed memory, which tell what is used from what is only kept
+    #[arg(long, global = true, env = "LEAKWATCH_NO_STALENESS")]
+    #[arg(value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub no_staleness: bool,
 
     /// What to do
     #[command(subcommand)]
@@ -92,15 +97,20 @@ pub fn run() -> ExitCode {
         }
     };
     log::init(cli.verbose, cli.color);
+    let staleness = if cli.no_staleness {
+        Staleness::Off
+    } else {
+        Staleness::Rationed
+    };
     let outcome = match cli.command {
-        Command::Top(args) => top_run::run(args, cli.color),
-        Command::Agent(args) => agent::run(&args),
-        Command::Record(args) => record::run(&args),
-        Command::Check(args) => match check::run(&args, cli.color) {
+        Command::Top(args) => top_run::run(args, cli.color, staleness),
+        Command::Agent(args) => agent::run(&args, staleness),
+        Command::Record(args) => record::run(&args, staleness),
+        Command::Check(args) => match check::run(&args, cli.color, staleness) {
             Ok(code) => return ExitCode::from(code),
             Err(failure) => Err(failure),
         },
-        Command::Report(args) => report::run(&args),
+        Command::Report(args) => report::run(&args, staleness),
         Command::Diff(args) => diff::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Doctor(args) => match doctor::run(args, cli.color) {

@@ -125,6 +125,13 @@ impl Sampler {
         Ok(())
     }
 
+    /// Whether memory may be looked at closely.
+    #[must_use]
+    pub fn with_staleness(mut self, staleness: Staleness) -> Self {
+        self.confirmer = Confirmer::new(staleness);
+        self
+    }
+
     /// Verdicts go on from those in this file, and are kept there.
     ///
     /// # Errors

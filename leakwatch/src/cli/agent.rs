@@ -6,6 +6,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::{Failure, hooks::HookArgs, privileges, runtime, top};
 use crate::{
+    confirm::Staleness,
     kernel::{LoadOptions, catalog::PROBES},
     present::metrics::{self, DEFAULT_MAX_GROUPS, MetricsOptions, Wishes},
     sampler::Sampler,
@@ -85,11 +86,11 @@ impl From<ProbeArgs> for LoadOptions {
 const STALE_AFTER: Duration = Duration::from_mins(1);
 
 /// Runs the agent until SIGTERM, SIGINT or SIGHUP.
-pub fn run(args: &AgentArgs) -> Result<(), Failure> {
-    runtime::build()?.block_on(serve(args))
+pub fn run(args: &AgentArgs, staleness: Staleness) -> Result<(), Failure> {
+    runtime::build()?.block_on(serve(args, staleness))
 }
 
-async fn serve(args: &AgentArgs) -> Result<(), Failure> {
+async fn serve(args: &AgentArgs, staleness: Staleness) -> Result<(), Failure> {
     // What can be refused without privilege is tried first.
     let http = TcpListener::bind(args.listen)
         .await
@@ -104,7 +105,7 @@ async fn serve(args: &AgentArgs) -> Result<(), Failure> {
         cause: None,
         fix: Some("choose another place: leakwatch agent --socket PATH".to_owned()),
     })?;
-    let mut sampler = Sampler::attach(&args.probes.into(), runtime::host_name())?;
+    let mut sampler = Sampler::attach(&args.probes.into(), runtime::host_name())?.with_staleness(staleness);
     if let Some(path) = &args.state {
         sampler = sampler
             .with_state_file(path)

@@ -21,6 +21,7 @@ use clap::ColorChoice;
 use self::target::Target;
 use super::{Failure, hooks::HookArgs, output::Output, runtime, top};
 use crate::{
+    confirm::Staleness,
     model::finding::Verdict,
     present::findings::{self, Document, Format, NearLimit, Style},
 };
@@ -197,7 +198,7 @@ struct Checked {
 }
 
 /// Runs the verb and says the exit code.
-pub(super) fn run(args: &CheckArgs, color: ColorChoice) -> Result<u8, Failure> {
+pub(super) fn run(args: &CheckArgs, color: ColorChoice, staleness: Staleness) -> Result<u8, Failure> {
     if args.is_instant() && !args.command.is_empty() {
         return Err(Failure::Usage {
             what: "a command needs time".to_owned(),
@@ -208,9 +209,9 @@ pub(super) fn run(args: &CheckArgs, color: ColorChoice) -> Result<u8, Failure> {
     let style = args.style(&output, color);
     let checked = runtime::build()?.block_on(async {
         if args.is_instant() {
-            instant::look(args).await
+            instant::look(args, staleness).await
         } else {
-            Box::pin(watch::watch(args)).await
+            Box::pin(watch::watch(args, staleness)).await
         }
     })?;
     let Checked { document, command } = checked;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::{Failure, agent::ProbeArgs, runtime, source, top};
 use crate::{
+    confirm::Staleness,
     model::interest::Interest,
     sampler::{Sampler, Snapshots},
 };
@@ -48,10 +49,11 @@ pub struct RecordArgs {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &RecordArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &RecordArgs, staleness: Staleness) -> Result<(), Failure> {
     // What can be refused is refused before anything is loaded.
     let file = create(&args.output, args.force)?;
-    let recorded = attach(args, file).and_then(|sampler| runtime::build()?.block_on(record(args, sampler)));
+    let recorded =
+        attach(args, file, staleness).and_then(|sampler| runtime::build()?.block_on(record(args, sampler)));
     let size = fs::metadata(&args.output).map_or(0, |metadata| metadata.len());
     match recorded {
         Ok(ticks) => {
@@ -92,8 +94,8 @@ pub(super) fn create(path: &Path, force: bool) -> Result<File, Failure> {
     options.open(path).map_err(|error| refused(&error))
 }
 
-fn attach(args: &RecordArgs, file: File) -> Result<Sampler, Failure> {
-    let mut sampler = Sampler::attach(&args.probes.into(), runtime::host_name())?;
+fn attach(args: &RecordArgs, file: File, staleness: Staleness) -> Result<Sampler, Failure> {
+    let mut sampler = Sampler::attach(&args.probes.into(), runtime::host_name())?.with_staleness(staleness);
     sampler.record_to(file, args.interval)?;
     Ok(sampler)
 }

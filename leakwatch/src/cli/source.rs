@@ -6,6 +6,7 @@ use tokio::{net::UnixStream, sync::watch};
 
 use super::{Failure, runtime};
 use crate::{
+    confirm::Staleness,
     kernel::LoadOptions,
     model::{interest::Interest, snapshot::Snapshot},
     sampler::{Sampler, Snapshots},
@@ -16,13 +17,18 @@ use crate::{
 pub(super) enum Source {
     /// The agent at the other end.
     Agent(UnixStream),
-    /// Nobody yet: probes are loaded by [`Source::run`]. What they read is recorded into this file.
-    Probes(Option<File>),
+    /// Nobody yet: probes are loaded by [`Source::run`].
+    Probes {
+        /// What they read is recorded into this file.
+        recording: Option<File>,
+        /// Whether memory may be looked at closely.
+        staleness: Staleness,
+    },
 }
 
 impl Source {
     /// The agent at `path`; without a path the agent at the usual place, if one is there.
-    pub(super) async fn connect(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) async fn connect(path: Option<&Path>, staleness: Staleness) -> Result<Self, Failure> {
         if let Some(path) = path {
             let stream = UnixStream::connect(path)
                 .await
@@ -34,7 +40,13 @@ impl Source {
             return Ok(Self::Agent(stream));
         }
         let agent = UnixStream::connect(socket::DEFAULT_PATH).await;
-        Ok(agent.map_or(Self::Probes(None), Self::Agent))
+        Ok(agent.map_or(
+            Self::Probes {
+                recording: None,
+                staleness,
+            },
+            Self::Agent,
+        ))
     }
 
     /// Whether snapshots come from an agent, which ticks at its own pace and knows what was before.
@@ -54,8 +66,9 @@ impl Source {
             Self::Agent(stream) => socket::watch(stream, wanted, publish)
                 .await
                 .map_err(|error| Failure::because(format!("watching the agent: {error}"))),
-            Self::Probes(recording) => {
-                let mut sampler = Sampler::attach(&LoadOptions::default(), runtime::host_name())?;
+            Self::Probes { recording, staleness } => {
+                let mut sampler =
+                    Sampler::attach(&LoadOptions::default(), runtime::host_name())?.with_staleness(staleness);
                 if let Some(file) = recording {
                     sampler.record_to(file, interval)?;
                 }

@@ -15,6 +15,7 @@ use super::{
     top::{Batch, TopArgs},
 };
 use crate::{
+    confirm::Staleness,
     model::interest::Interest,
     present::{report::Report, rows::RowSelection, top},
     sampler::Snapshots,
@@ -24,21 +25,29 @@ use crate::{
 const NAMES_WITHIN: Duration = Duration::from_secs(3);
 
 /// Runs the verb.
-pub(super) fn run(args: TopArgs, color: ColorChoice) -> Result<(), Failure> {
+pub(super) fn run(args: TopArgs, color: ColorChoice, staleness: Staleness) -> Result<(), Failure> {
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if let Some(path) = &args.replay {
         return replay::run(&args, path, color, terminal);
     }
-    runtime::build()?.block_on(show(args, color, terminal))
+    runtime::build()?.block_on(show(args, color, terminal, staleness))
 }
 
-async fn show(args: TopArgs, color: ColorChoice, terminal: bool) -> Result<(), Failure> {
+async fn show(
+    args: TopArgs,
+    color: ColorChoice,
+    terminal: bool,
+    staleness: Staleness,
+) -> Result<(), Failure> {
     let batch = args.batch(terminal);
     let (publish, snapshots) = watch::channel(None);
     let (want, wanted) = watch::channel(interest(&args));
     let source = match &args.record {
-        Some(path) => Source::Probes(Some(record::create(path, false)?)),
-        None => Source::connect(args.connect.as_deref()).await?,
+        Some(path) => Source::Probes {
+            recording: Some(record::create(path, false)?),
+            staleness,
+        },
+        None => Source::connect(args.connect.as_deref(), staleness).await?,
     };
     let from_agent = source.is_agent();
     // A screen fills in names as they come; what is written once has to have them.

@@ -131,6 +131,7 @@ pub(super) const MODULES: &[Module] = &[
         &[
             "model",
             "kernel",
+            "confirm",
             "record",
             "config",
             "sampler",

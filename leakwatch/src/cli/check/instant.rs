@@ -10,19 +10,20 @@ use crate::{
         Failure,
         source::{self, Source},
     },
+    confirm::Staleness,
     model::{finding::FINDINGS_VERSION, interest::Interest, snapshot::Snapshot},
     present::findings::{self, Document},
 };
 
 /// One reading is enough.
-pub(super) async fn look(args: &CheckArgs) -> Result<Checked, Failure> {
+pub(super) async fn look(args: &CheckArgs, staleness: Staleness) -> Result<Checked, Failure> {
     let target = args.target();
     let (publish, mut snapshots) = watch::channel(None);
     let (_want, wanted) = watch::channel(Interest {
         limits_of_all: true,
         ..Interest::default()
     });
-    let source = Source::connect(args.connect.as_deref()).await?;
+    let source = Source::connect(args.connect.as_deref(), staleness).await?;
     let snapshot = tokio::select! {
         biased;
         snapshot = source::next(&mut snapshots) => snapshot,

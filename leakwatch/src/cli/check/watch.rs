@@ -22,6 +22,7 @@ use crate::{
         Failure,
         source::{self, Source},
     },
+    confirm::Staleness,
     hook::Hook,
     model::{
         identity::ProcessId,
@@ -42,12 +43,12 @@ const GRACE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Watches, and starts the command if there is one.
-pub(super) async fn watch(args: &CheckArgs) -> Result<Checked, Failure> {
+pub(super) async fn watch(args: &CheckArgs, staleness: Staleness) -> Result<Checked, Failure> {
     let signals = Signals::new(!args.command.is_empty())
         .map_err(|error| Failure::because(format!("waiting for signals: {error}")))?;
     let (publish, mut snapshots) = watch::channel(None);
     let (want, wanted) = watch::channel(Interest::default());
-    let source = Source::connect(args.connect.as_deref()).await?;
+    let source = Source::connect(args.connect.as_deref(), staleness).await?;
     let readings = source.run(INTERVAL, wanted, publish, NAMES_WITHIN);
     tokio::pin!(readings);
     let first = tokio::select! {

@@ -13,6 +13,7 @@ use crate::cli::{
     source::{self, Source},
 };
 use crate::{
+    confirm::Staleness,
     model::{interest::Interest, snapshot::Snapshot},
     present::profile::{self, Profile, Resource},
     sampler::Snapshots,
@@ -25,9 +26,9 @@ const TICKS_FOR_NAMES: usize = 3;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Observes the processes and writes their profile.
-pub(super) fn run(args: &ReportArgs, format: ProfileFormat) -> Result<(), Failure> {
+pub(super) fn run(args: &ReportArgs, format: ProfileFormat, staleness: Staleness) -> Result<(), Failure> {
     let output = Output::open(args.output_file.as_deref(), format == ProfileFormat::Pprof)?;
-    let profile = runtime::build()?.block_on(observe(args))?;
+    let profile = runtime::build()?.block_on(observe(args, staleness))?;
     if profile.attributed() == 0 {
         let held = match profile.resource {
             Resource::Memory => "no memory that they hold was taken",
@@ -43,7 +44,7 @@ pub(super) fn run(args: &ReportArgs, format: ProfileFormat) -> Result<(), Failur
     output.write(&format.document(&profile))
 }
 
-async fn observe(args: &ReportArgs) -> Result<Profile, Failure> {
+async fn observe(args: &ReportArgs, staleness: Staleness) -> Result<Profile, Failure> {
     let pids: BTreeSet<u32> = args.pids.iter().copied().collect();
     let (publish, snapshots) = watch::channel(None);
     // Kept until the end: without it the source would think that nobody is interested any more.
@@ -51,7 +52,7 @@ async fn observe(args: &ReportArgs) -> Result<Profile, Failure> {
         fd_kinds_of: pids.clone(),
         ..Interest::default()
     });
-    let source = Source::connect(args.connect.as_deref()).await?;
+    let source = Source::connect(args.connect.as_deref(), staleness).await?;
     let duration = if source.is_agent() {
         eprintln!("reading from the agent: everything taken since it started is attributed");
         Duration::ZERO

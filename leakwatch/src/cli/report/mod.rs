@@ -6,7 +6,10 @@ mod recorded;
 use std::{path::PathBuf, time::Duration};
 
 use super::{Failure, top};
-use crate::present::profile::{Profile, Resource, folded, pprof, svg};
+use crate::{
+    confirm::Staleness,
+    present::profile::{Profile, Resource, folded, pprof, svg},
+};
 
 /// Says what was found in a recording, why, and what every process did; or writes what processes hold by the stacks that
 /// took it: for flame graph viewers, `go tool pprof`, a browser.
@@ -121,11 +124,11 @@ impl ProfileFormat {
 }
 
 /// Runs the verb.
-pub(super) fn run(args: &ReportArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ReportArgs, staleness: Staleness) -> Result<(), Failure> {
     match (&args.file, args.output) {
         (Some(file), format) => recorded::run(args, file, format.unwrap_or(ReportFormat::Text)),
         (None, format) => match format.unwrap_or(ReportFormat::Folded).of_profile() {
-            Some(format) => live::run(args, format),
+            Some(format) => live::run(args, format, staleness),
             None => Err(Failure::Usage {
                 what: "this format tells of a recording, and none was given".to_owned(),
                 fix: "record first: sudo leakwatch record -o FILE --duration 5m, and then: leakwatch report FILE".to_owned(),
@@ -138,7 +141,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), Failure> {
 mod tests {
     use clap::{Args, Command, FromArgMatches as _};
 
-    use super::{Duration, ReportArgs, ReportFormat, ResourceArg, run};
+    use super::{Duration, ReportArgs, ReportFormat, ResourceArg, Staleness, run};
     use crate::cli::Failure;
 
     fn parse(typed: &str) -> Result<ReportArgs, String> {
@@ -178,6 +181,6 @@ mod tests {
     #[test]
     fn a_page_about_one_moment_is_refused() {
         let args = parse("-p 1 -o html").expect("the options are right");
-        assert!(matches!(run(&args), Err(Failure::Usage { .. })));
+        assert!(matches!(run(&args, Staleness::Off), Err(Failure::Usage { .. })));
     }
 }
