@@ -350,13 +350,22 @@ fn every_example_of_the_page_works_as_written() -> Result<()> {
     let leakwatch = binary::leakwatch()?;
     let directory = leakwatch.parent().context("the binary has a directory")?;
     let path = format!("{}:{}", directory.display(), std::env::var("PATH")?);
+    // One of the examples is about every process of this name.
+    let mut shell = Command::new("sh").args(["-c", "sleep 600; exit"]).spawn()?;
+    let ran = run_each(scripts, &path, scratch.path());
+    shell.kill()?;
+    shell.wait()?;
+    ran
+}
+
+fn run_each(scripts: Vec<String>, path: &str, directory: &Path) -> Result<()> {
     for script in scripts {
         // The tests are root already, and where they run there may be no sudo.
         let script = script.replace("sudo ", "");
         let output = Command::new("bash")
             .args(["-c", &script])
-            .env("PATH", &path)
-            .current_dir(&scratch)
+            .env("PATH", path)
+            .current_dir(directory)
             .output()?;
         // Another program of this machine may leak; that could be observed is what is to be shown.
         let whole_host = !script.contains("--pid") && !script.contains("-- ");

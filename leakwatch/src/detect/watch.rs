@@ -26,6 +26,9 @@ const YOUNG: f64 = 120.0;
 /// What never gave anything back is given so long to do it, seconds, unless its limit is reached as soon or so much of it is
 /// overdue.
 const FIRST_CYCLE: f64 = 600.0;
+/// Pages come and go all the time, so of memory it is not asked what was ever given back, but for how long the oldest that is
+/// overdue has been held: collectors of garbage leave it for up to a quarter of an hour, seconds.
+const COLLECTION: f64 = 900.0;
 const PRESSING: f64 = 0.12;
 /// After a loss of records nothing is decided for so long, or until a look at the sites of which none was lost.
 const FROZEN_NS: u64 = 10_000_000_000;
@@ -161,9 +164,15 @@ impl Witness for Survivals {
             );
             case.add(Reason::Turnover, text);
         }
-        let seconds = stand.now_ns.saturating_sub(best.began_ns) as f64 / 1e9;
-        if best.closed == 0 && seconds < FIRST_CYCLE && stand.can_wait {
-            let text = format!("it began {seconds:.0} s ago and may give back all at once");
+        let since = |then_ns| stand.now_ns.saturating_sub(then_ns) as f64 / 1e9;
+        let (began, oldest) = (since(best.began_ns), since(best.oldest_ns));
+        if best.kind == Kind::FirstTouch {
+            if oldest < COLLECTION && stand.can_wait {
+                let text = format!("the oldest is {oldest:.0} s old and may be garbage to be collected");
+                case.add(Reason::FirstCycle, text);
+            }
+        } else if best.closed == 0 && began < FIRST_CYCLE && stand.can_wait {
+            let text = format!("it began {began:.0} s ago and may give back all at once");
             case.add(Reason::FirstCycle, text);
         }
         let enough = stand.overdue >= stand.enough;
@@ -302,7 +311,7 @@ impl Watch {
             || self.floor.sustained().is_some()
     }
 
-    /// Whether the limit is too near to wait for the end of a first cycle.
+    /// Whether the limit of what is not memory is too near to wait for the end of a first cycle.
     fn is_pressing(&self, overdue: f64) -> bool {
         let latest = self.forecast.reached.and_then(|span| span.high);
         let limit = self.forecast.limit.as_ref();
@@ -346,13 +355,16 @@ impl Watch {
         // A program that loads its data looks like one that leaks, stale pages included, until it is done.
         let confirmed = tick.resource != Resource::Memory && self.looks.confirms(tick.now_ns);
         let young = tick.age < YOUNG && !confirmed;
+        // Garbage presses too, until it is collected.
+        let pressing = tick.resource != Resource::Memory
+            && (self.is_pressing(overdue) || self.looks.shows_more(tick.now_ns));
         let stand = Stand {
             now_ns: tick.now_ns,
             resource: tick.resource,
             enough,
             overdue,
             // A process that has only begun is excused once.
-            can_wait: !young && !self.is_pressing(overdue) && !self.looks.shows_more(tick.now_ns),
+            can_wait: !young && !pressing,
         };
         let mut case = Case::default();
         case.add(Reason::Prior, "one in a thousand leaks".to_owned());
