@@ -57,7 +57,7 @@ pub(super) fn boot(kernel: &Kernel, initramfs: &Path, cpu: &str, directory: &Pat
             "-smp",
             "1",
             "-m",
-            "512",
+            "3072",
         ])
         .arg("-kernel")
         .arg(&kernel.image)
