@@ -12,7 +12,7 @@ use crate::{
         health::CallSitesHealth,
         identity::ProcessId,
         snapshot::FrameRow,
-        stack::{CodeAddress, Module, StackEnd, StackId, Symbol},
+        stack::{CodeAddress, Module, ModuleId, ScriptFunction, StackEnd, StackId, Symbol},
     },
     symbols::Symbols,
     unwind::{Image, Registers, Unwinder, threads},
@@ -114,11 +114,30 @@ impl Names for CallSites {
         let stack = self.unwinder.stack(stack);
         let mut rows = Vec::with_capacity(stack.frames.len());
         for &address in &stack.frames {
+            if address.module == ModuleId::SCRIPT {
+                rows.extend(self.unwinder.script(address.address).map(of_script));
+                continue;
+            }
             let module = self.unwinder.module(address.module);
             let symbol = self.symbols.look_up(module, address.address);
             named(module, address, symbol.as_deref(), &mut rows);
         }
         (rows, cut(stack.end).map(str::to_owned))
+    }
+}
+
+/// A function that is in no file.
+fn of_script(script: &ScriptFunction) -> FrameRow {
+    let ScriptFunction { runtime, function } = script.clone();
+    FrameRow {
+        function: Some(function.name),
+        file: function.file,
+        line: function.line,
+        module: format!("[{runtime}]"),
+        build_id: None,
+        address: 0,
+        inlined: false,
+        reason: None,
     }
 }
 

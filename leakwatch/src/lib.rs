@@ -42,6 +42,10 @@ pub mod hook;
 #[cfg(feature = "kernel")]
 mod own_use;
 #[cfg(feature = "kernel")]
+mod process_stat;
+#[cfg(feature = "kernel")]
+pub mod runtimes;
+#[cfg(feature = "kernel")]
 pub mod sampler;
 #[cfg(feature = "kernel")]
 pub mod socket;

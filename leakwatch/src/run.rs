@@ -1,7 +1,10 @@
 //! The pipeline: wires the pure stages. A tick is a function of what was read, of what somebody looks at, of the ticks before
 //! and of what a [`World`] answers, so that a recording of these gives the same snapshots again.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use leakwatch_common::counter::Counter;
 use log::warn;
@@ -15,9 +18,11 @@ use crate::{
     detect::{Detection, Remembered},
     limits::{LimitSubject, Limits},
     model::{
+        census::{Census, CensusWish, Censuses},
         confirm::{Confirm, Confirmation},
         finding::Finding,
         health::{AgentHealth, CallSitesHealth, FeedHealth, Health, LevelsHealth, MapHealth, ProbeHealth},
+        identity::ProcessId,
         interest::Interest,
         snapshot::{LimitUse, ProcessRow, Snapshot},
     },
@@ -31,6 +36,8 @@ const TICKS_PER_THREAD_READ: u64 = 5;
 /// Pages of processes that hold more and more are looked at again after so many ticks, of so many processes at the most.
 const TICKS_PER_PAGE_READ: u64 = 5;
 const SUSPECTS_LOOKED_AT: usize = 32;
+/// Processes whose runtimes are asked what they hold, of those that hold more and more.
+const SUSPECTS_COUNTED: usize = 32;
 
 /// Everything outside that a tick asks: one field for each effect.
 ///
@@ -47,6 +54,8 @@ pub struct World<'a> {
     pub limits: &'a mut dyn Limits,
     /// A closer look at what grows.
     pub confirm: &'a mut dyn Confirm,
+    /// What runtimes have on their books.
+    pub censuses: &'a mut dyn Censuses,
     /// What leakwatch itself consumes.
     pub own_use: &'a mut dyn OwnUse,
 }
@@ -105,6 +114,8 @@ pub struct Pipeline {
     dropped: u64,
     limits: LimitsByProcess,
     host_limits: Vec<LimitUse>,
+    /// The newest of each process that is looked at or grows.
+    censuses: BTreeMap<ProcessId, Arc<Census>>,
     /// Findings of the last tick.
     findings: Vec<Finding>,
 }
@@ -123,6 +134,7 @@ impl Pipeline {
             dropped: 0,
             limits: LimitsByProcess::new(),
             host_limits: Vec::new(),
+            censuses: BTreeMap::new(),
             findings: Vec::new(),
         }
     }
@@ -137,6 +149,7 @@ impl Pipeline {
         self.attribution
             .update(moment, self.host.processes(), world.facts);
         self.limits(interest, world);
+        self.count(moment, interest, world);
         self.detect(moment, world);
         self.ticks += 1;
         let health = self.health(world);
@@ -251,6 +264,31 @@ impl Pipeline {
         self.limits = self.host.processes().filter(wanted).map(read).collect();
     }
 
+    /// Asks the runtimes of who grows, and of who is looked at, what they hold.
+    fn count(&mut self, moment: Moment, interest: &Interest, world: &mut World<'_>) {
+        let named = interest.fd_kinds_of.iter().map(|&pid| (pid, true));
+        let suspects = self.suspects.difference(&interest.fd_kinds_of);
+        let suspects = suspects.take(SUSPECTS_COUNTED).map(|&pid| (pid, false));
+        let wishes: Vec<CensusWish> = named
+            .chain(suspects)
+            .filter_map(|(pid, urgent)| {
+                let process = self.host.process(pid)?;
+                Some(CensusWish {
+                    process: process.id,
+                    exec_id: process.row.exec_id,
+                    urgent,
+                })
+            })
+            .collect();
+        let wanted: BTreeSet<ProcessId> = wishes.iter().map(|wish| wish.process).collect();
+        self.censuses.retain(|process, _| wanted.contains(process));
+        for wish in &wishes {
+            if let Some(census) = world.censuses.census(moment.monotonic_ns, wish) {
+                self.censuses.insert(wish.process, Arc::new(census));
+            }
+        }
+    }
+
     fn detect(&mut self, moment: Moment, world: &mut World<'_>) {
         let dropped = self.host.kernel_totals().counter(Counter::FeedDropped);
         let blind = dropped > std::mem::replace(&mut self.dropped, dropped);
@@ -283,6 +321,7 @@ impl Pipeline {
             fault_period_bytes: self.setup.fault_period_bytes,
             limits: &self.limits,
             host_limits: &self.host_limits,
+            censuses: &self.censuses,
             before: &self.findings,
         };
         assemble::snapshot(&parts, world.facts, world.stacks, health)

@@ -31,6 +31,7 @@ use crate::{
     raw::{RawBatch, Reading},
     record::{Header, HostFacts, RecordError, Recorder},
     run::{OwnUse, Pipeline, Probes, ProbesHealth, Setup, Stacks, World},
+    runtimes::CensusTaker,
     state_file::StateFile,
 };
 
@@ -52,6 +53,7 @@ pub struct Sampler {
     facts: Procfs,
     limits: HostLimits,
     confirmer: Confirmer,
+    censuses: CensusTaker,
     pipeline: Pipeline,
     setup: Setup,
     recorder: Option<Recorder<File>>,
@@ -92,6 +94,7 @@ impl Sampler {
             facts: Procfs::default(),
             limits: HostLimits::default(),
             confirmer: Confirmer::new(Staleness::default()),
+            censuses: CensusTaker::default(),
             pipeline: Pipeline::new(setup.clone()),
             setup,
             recorder: None,
@@ -213,6 +216,7 @@ impl Sampler {
             facts: &mut self.facts,
             limits: &mut self.limits,
             confirm: &mut self.confirmer,
+            censuses: &mut self.censuses,
             own_use: &mut OwnUseSince(started),
         };
         match &mut self.recorder {

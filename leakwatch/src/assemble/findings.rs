@@ -2,29 +2,21 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use leakwatch_common::kind::Kind;
-
 use super::{Names, Parts, of_image, sites};
 use crate::{
-    attribute::Facts,
     detect::{Judgement, SubjectKey},
     model::{
-        finding::{Finding, FindingSite, Resource, Subject, Verdict},
+        finding::{Finding, Resource, Subject, Verdict},
         identity::ProcessId,
-        snapshot::{ProcessRow, SiteRow},
-        stack::StackId,
+        snapshot::ProcessRow,
     },
     raw::SiteReading,
     subjects::group,
 };
 
-/// Sites that a finding carries at most.
-const SITES: usize = 5;
-
 /// Every finding, worst first.
 pub(super) fn findings<'a>(
     parts: &Parts<'_>,
-    facts: &mut dyn Facts,
     names: &mut dyn Names,
     rows: &[ProcessRow],
     counts: &dyn Fn(u32) -> &'a [&'a SiteReading],
@@ -47,9 +39,9 @@ pub(super) fn findings<'a>(
         }
         let holds_most = members
             .iter()
-            .max_by_key(|row| (level(row, judgement.resource), row.id));
+            .max_by_key(|row| (row.level(judgement.resource), row.id));
         match holds_most {
-            Some(row) => findings.push(finding(parts, facts, names, judgement, row, counts(row.id.pid))),
+            Some(row) => findings.push(finding(parts, names, judgement, row, counts(row.id.pid))),
             None => findings.extend(ended(parts, judgement)),
         }
     }
@@ -69,15 +61,6 @@ fn members<'a>(parts: &Parts<'_>, rows: &'a [ProcessRow], subject: &SubjectKey) 
             .iter()
             .filter(|row| group(parts.attribution, &row.id).as_ref() == Some(subject))
             .collect(),
-    }
-}
-
-fn level(row: &ProcessRow, resource: Resource) -> u64 {
-    match resource {
-        Resource::Memory => row.rss_anon_bytes + row.swap_bytes,
-        Resource::Fd => u64::from(row.fds),
-        Resource::Thread => u64::from(row.threads),
-        Resource::Maps => u64::from(row.maps),
     }
 }
 
@@ -113,7 +96,6 @@ fn subject(key: &SubjectKey) -> Subject {
 /// The finding that says what `judgement` means. `row` is that of the process, or of the member of the group that holds most.
 fn finding(
     parts: &Parts<'_>,
-    facts: &mut dyn Facts,
     names: &mut dyn Names,
     judgement: Judgement,
     row: &ProcessRow,
@@ -123,9 +105,15 @@ fn finding(
         .host
         .process(row.id.pid)
         .map(|process| {
-            let wanted = |kind: Kind| is_of(kind, judgement.resource);
             let counts = of_image(process, counts);
-            sites::blamed(parts, facts, names, process, &counts, &judgement.sites, &wanted)
+            sites::blamed(
+                parts,
+                names,
+                process,
+                &counts,
+                &judgement.sites,
+                judgement.resource,
+            )
         })
         .unwrap_or_default();
     Finding {
@@ -149,42 +137,6 @@ fn finding(
         exhausting: judgement.exhausting,
         since_unix_ms: judgement.since_unix_ms,
         evidence: judgement.evidence,
-        sites: of_rows(sites),
+        sites,
     }
-}
-
-/// Whether what this kind of site takes counts as this resource.
-fn is_of(kind: Kind, resource: Resource) -> bool {
-    match resource {
-        Resource::Fd => kind.is_fd(),
-        Resource::Thread => kind == Kind::Thread,
-        Resource::Maps => kind == Kind::Mapping,
-        Resource::Memory => matches!(kind, Kind::FirstTouch | Kind::Mapping | Kind::BrkGrow),
-    }
-}
-
-fn of_rows(rows: Vec<SiteRow>) -> Vec<FindingSite> {
-    let amount = |row: &SiteRow| match row.kind.as_str() {
-        "first_touch" | "mapping" => row.live_bytes.unwrap_or(0),
-        _ => row.live.unwrap_or(0),
-    } as f64;
-    let all: f64 = rows.iter().map(amount).sum();
-    let site = |row: SiteRow| FindingSite {
-        share: if all > 0.0 { amount(&row) / all } else { 0.0 },
-        kind: row.kind,
-        function: row.function,
-        live: row.live,
-        bytes: row.live_bytes,
-        oldest_seconds: row.oldest_ns.map(|age| age as f64 / 1e9),
-        frames: row.frames,
-    };
-    rows.into_iter().map(site).take(SITES).collect()
-}
-
-/// Where a site stands in the list of suspects; the last place for who is none.
-pub(super) fn rank(suspects: &[(Kind, StackId)], kind: &str, stack: Option<StackId>) -> usize {
-    suspects
-        .iter()
-        .position(|&(of, at)| of.name() == kind && Some(at) == stack)
-        .unwrap_or(usize::MAX)
 }

@@ -3,7 +3,10 @@
 mod findings;
 mod sites;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use leakwatch_common::{
     counter::{Budget, Counter},
@@ -17,6 +20,7 @@ use crate::{
     attribute::{Attribution, Facts},
     detect::{Detection, SubjectKey},
     model::{
+        census::Census,
         finding::{Finding, Resource, Verdict},
         health::{FeedHealth, Health, LifecycleHealth},
         identity::ProcessId,
@@ -54,6 +58,8 @@ pub struct Parts<'a> {
     pub limits: &'a HashMap<ProcessId, Vec<LimitUse>>,
     /// Limits of the whole host.
     pub host_limits: &'a [LimitUse],
+    /// What runtimes hold, as far as they were asked.
+    pub censuses: &'a BTreeMap<ProcessId, Arc<Census>>,
     /// Findings of the tick before: all that is left of who has ended.
     pub before: &'a [Finding],
 }
@@ -71,7 +77,7 @@ pub fn snapshot(parts: &Parts<'_>, facts: &mut dyn Facts, names: &mut dyn Names,
         .map(|process| row(parts, facts, names, process, of(process.id.pid)))
         .collect();
     Snapshot {
-        findings: findings::findings(parts, facts, names, &processes, &of),
+        findings: findings::findings(parts, names, &processes, &of),
         host_limits: parts.host_limits.to_vec(),
         processes,
         schema_version: SCHEMA_VERSION,
@@ -114,6 +120,7 @@ fn row(
         swap_bytes: levels.swap_bytes,
         mapped_anon_bytes: process.mapped_anon_bytes,
         maps: levels.map_count,
+        census: parts.censuses.get(&process.id).cloned(),
         growth: Growth {
             memory_bytes_per_second: process.window.slope(Amounts::memory),
             fds_per_second: process.window.slope(Amounts::fds),

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use leakwatch_common::kind::Kind;
 
-use super::{Names, Parts, findings::rank, live};
+use super::{Names, Parts, live};
 use crate::{
     aggregate::{
         Process,
@@ -13,7 +13,8 @@ use crate::{
     },
     attribute::{Facts, blame},
     model::{
-        snapshot::{SITES_PER_ROW, SITES_PER_ROW_OF_MANY, SiteRow},
+        finding::{FindingSite, Resource},
+        snapshot::{FrameRow, SITES_PER_ROW, SITES_PER_ROW_OF_MANY, SiteRow},
         stack::StackId,
     },
     raw::SiteReading,
@@ -49,23 +50,58 @@ pub(super) fn rows(
     found.iter().map(row).collect()
 }
 
-/// The sites of one process whose kind is wanted: the suspects in their order, and then those that hold most.
+/// The sites of one process that are behind a finding: the suspects in their order, and then those that hold most.
 pub(super) fn blamed(
     parts: &Parts<'_>,
-    facts: &mut dyn Facts,
     names: &mut dyn Names,
     process: &Process,
     counts: &[&SiteReading],
     suspects: &[(Kind, StackId)],
-    wanted: &dyn Fn(Kind) -> bool,
-) -> Vec<SiteRow> {
-    let is_wanted = |name: &str| Kind::ALL.iter().any(|kind| kind.name() == name && wanted(*kind));
+    resource: Resource,
+) -> Vec<FindingSite> {
+    let is_wanted = |name: &str| {
+        let mut kinds = Kind::ALL.iter();
+        kinds.any(|kind| kind.name() == name && is_of(*kind, resource))
+    };
     let mut found = found(parts, process, counts);
     found.retain(|(kind, part)| is_wanted(kind) && part.holds());
     found.sort_by_key(|(kind, part)| rank(suspects, kind, part.stack));
     found.truncate(SITES_PER_ROW_OF_MANY);
-    let row = |(kind, part): &(&'static str, Part)| row(parts, facts, names, process, kind, part);
-    found.iter().map(row).collect()
+    let all: f64 = found.iter().map(|(_, part)| part.amount()).sum();
+    let site = |(kind, part): &(&'static str, Part)| {
+        let (frames, _) = part.frames(names);
+        FindingSite {
+            kind: (*kind).to_owned(),
+            function: blame::function(&frames),
+            live: part.live,
+            bytes: part.live_bytes,
+            share: if all > 0.0 { part.amount() / all } else { 0.0 },
+            oldest_seconds: part.age_ns(parts).map(|age| age as f64 / 1e9),
+            frames,
+        }
+    };
+    found.iter().take(SITES_PER_FINDING).map(site).collect()
+}
+
+/// Sites that a finding carries at most.
+const SITES_PER_FINDING: usize = 5;
+
+/// Whether what this kind of site takes counts as this resource.
+fn is_of(kind: Kind, resource: Resource) -> bool {
+    match resource {
+        Resource::Fd => kind.is_fd(),
+        Resource::Thread => kind == Kind::Thread,
+        Resource::Maps => kind == Kind::Mapping,
+        Resource::Memory => matches!(kind, Kind::FirstTouch | Kind::Mapping | Kind::BrkGrow),
+    }
+}
+
+/// Where a site stands in the list of suspects; the last place for who is none.
+fn rank(suspects: &[(Kind, StackId)], kind: &str, stack: Option<StackId>) -> usize {
+    suspects
+        .iter()
+        .position(|&(of, at)| of.name() == kind && Some(at) == stack)
+        .unwrap_or(usize::MAX)
 }
 
 /// Every site of one process, those that hold most first.
@@ -208,6 +244,23 @@ fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
 }
 
 impl Part {
+    /// Its stack, and why that is not all of it.
+    fn frames(&self, names: &mut dyn Names) -> (Vec<FrameRow>, Option<String>) {
+        let stack = self.stack.filter(|&stack| stack != StackId::NONE);
+        stack.map_or_else(Default::default, |stack| names.frames(stack))
+    }
+
+    /// Age of the oldest that is held, nanoseconds.
+    fn age_ns(&self, parts: &Parts<'_>) -> Option<u64> {
+        self.oldest_ns
+            .map(|since| parts.moment.monotonic_ns.saturating_sub(since))
+    }
+
+    /// What is held: bytes where they are known, else things.
+    fn amount(&self) -> f64 {
+        self.live_bytes.or(self.live).unwrap_or(0) as f64
+    }
+
     /// Whether anything that was taken here is still held, as far as that is known.
     fn holds(&self) -> bool {
         self.live != Some(0) && self.live_bytes != Some(0)
@@ -247,17 +300,14 @@ fn row(
     kind: &'static str,
     part: &Part,
 ) -> SiteRow {
-    let (frames, cut) = part
-        .stack
-        .filter(|&stack| stack != StackId::NONE)
-        .map_or_else(Default::default, |stack| names.frames(stack));
+    let (frames, cut) = part.frames(names);
     let examples = part
         .items
         .iter()
         .filter_map(|&item| facts.item(process.id.pid, kind, item));
     SiteRow {
         kind: kind.to_owned(),
-        function: blame::blamed(&frames).and_then(|index| frames[index].function.clone()),
+        function: blame::function(&frames),
         examples: examples.collect(),
         frames,
         cut,
@@ -266,9 +316,7 @@ fn row(
         live: part.live,
         bytes: part.bytes,
         live_bytes: part.live_bytes,
-        oldest_ns: part
-            .oldest_ns
-            .map(|since| parts.moment.monotonic_ns.saturating_sub(since)),
+        oldest_ns: part.age_ns(parts),
         mean_lifetime_ns: part.mean_lifetime_ns,
         p95_lifetime_ns: part.p95_lifetime_ns,
     }

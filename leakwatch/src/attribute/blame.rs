@@ -252,6 +252,11 @@ const GO_STANDARD: &[&str] = &[
 /// What C compilers append to the names of functions that they split or copy.
 const CLONES: &[&str] = &[".cold", ".constprop.", ".isra.", ".llvm.", ".lto_priv.", ".part."];
 
+/// Name of the [`blamed`] function.
+pub fn function(frames: &[FrameRow]) -> Option<String> {
+    blamed(frames).and_then(|index| frames[index].function.clone())
+}
+
 /// The frame to show for a stack whose innermost frame comes first: the innermost named frame of the program; without one
 /// the innermost unnamed frame in a file of the program, whose place says more than the name of a start function; without
 /// one the innermost named frame of the runtime, then of anything. `None` when nothing has a name.

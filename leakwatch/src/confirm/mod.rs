@@ -9,7 +9,6 @@ mod files;
 mod look;
 mod memory;
 mod pipes;
-mod process;
 mod sock_diag;
 mod sockets;
 #[cfg(test)]

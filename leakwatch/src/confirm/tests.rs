@@ -27,13 +27,14 @@ use rustix::{
 };
 
 use super::*;
+use crate::process_stat;
 
 const START_NS: u64 = 1_000 * SECOND_NS;
 
 fn wish(resource: Resource, kind: Kind, mut items: Vec<u64>) -> Wish {
     items.sort_unstable();
     Wish {
-        process: process::own(),
+        process: process_stat::own(),
         resource,
         kind,
         items,

@@ -2,10 +2,8 @@
 
 use std::fs;
 
-use super::{
-    look::{Sight, Sights},
-    process,
-};
+use super::look::{Sight, Sights};
+use crate::process_stat;
 
 /// One look at threads of a process.
 pub(super) fn look(pid: u32, tids: &[u64]) -> Sights {
@@ -16,8 +14,8 @@ pub(super) fn look(pid: u32, tids: &[u64]) -> Sights {
 
 fn sight(pid: u32, tid: u64) -> Option<Sight> {
     let directory = format!("/proc/{pid}/task/{tid}");
-    let stat = process::stat(&format!("{directory}/stat"))?;
-    let field = |number| process::field(&stat, number);
+    let stat = process_stat::stat(&format!("{directory}/stat"))?;
+    let field = |number| process_stat::field(&stat, number);
     let status = fs::read_to_string(format!("{directory}/status")).ok()?;
     let switches = status
         .lines()

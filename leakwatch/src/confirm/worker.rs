@@ -9,11 +9,14 @@ use std::{
 use super::{
     descriptors,
     look::{Sights, compare},
-    memory, process, threads,
+    memory, threads,
 };
-use crate::model::{
-    confirm::{Confirmation, Wish},
-    finding::Resource,
+use crate::{
+    model::{
+        confirm::{Confirmation, Wish},
+        finding::Resource,
+    },
+    process_stat,
 };
 
 /// What the first look leaves for the second.
@@ -76,7 +79,7 @@ pub(super) fn is_of_memory(wish: &Wish) -> bool {
 }
 
 fn look(wish: &Wish, before: Option<Before>) -> Outcome {
-    if !process::is_alive(wish.process) {
+    if !process_stat::is_alive(wish.process) {
         return Outcome::Nothing;
     }
     let outcome = match before {

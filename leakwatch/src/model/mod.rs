@@ -1,5 +1,6 @@
 //! The nouns. No behaviour beyond what a noun knows about itself; no clock, no I/O.
 
+pub mod census;
 pub mod confirm;
 pub mod finding;
 pub mod health;

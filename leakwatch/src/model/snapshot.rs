@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    census::Census,
     finding::{Finding, Limit, Resource},
     health::Health,
     identity::ProcessId,
@@ -121,6 +122,21 @@ pub struct ProcessRow {
     /// The tightest limit of each resource: those at least half used, or all when somebody looks at this process.
     #[serde(default)]
     pub limits: Vec<LimitUse>,
+    /// What its runtimes and its allocator hold, when it was last read; `None` unless it grows or somebody looks at it.
+    #[serde(default)]
+    pub census: Option<Arc<Census>>,
+}
+
+impl ProcessRow {
+    /// How much it holds: bytes of memory, else a count.
+    pub fn level(&self, resource: Resource) -> u64 {
+        match resource {
+            Resource::Memory => self.rss_anon_bytes + self.swap_bytes,
+            Resource::Fd => u64::from(self.fds),
+            Resource::Thread => u64::from(self.threads),
+            Resource::Maps => u64::from(self.maps),
+        }
+    }
 }
 
 /// How many sites a [`ProcessRow`] carries at most.

@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModuleId(pub u32);
 
+impl ModuleId {
+    /// Not a file: code of an interpreter, or of a compiler at run time that said what it is. The address of such a frame is the
+    /// number of a [`ScriptFunction`].
+    pub const SCRIPT: Self = Self(u32::MAX);
+}
+
 /// A stack in the table that handed it out; valid as long as that table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StackId(pub u32);
@@ -82,7 +88,7 @@ pub struct Stack {
 }
 
 /// A function that covers an address. Several cover one where the compiler inlined calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Function {
     /// Demangled name; control characters are replaced.
     pub name: String,
@@ -90,6 +96,15 @@ pub struct Function {
     pub file: Option<String>,
     /// Line in it.
     pub line: Option<u32>,
+}
+
+/// A function of a program that an interpreter or a compiler at run time runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ScriptFunction {
+    /// Whose it is: `python`, `node`, ...
+    pub runtime: &'static str,
+    /// Its name, file and line, as the runtime has them.
+    pub function: Function,
 }
 
 /// What is known about an address.

@@ -55,6 +55,7 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         state: State::Growing,
         sites: sites(),
         limits: findings::limits(),
+        census: None,
     }
 }
 
@@ -197,6 +198,7 @@ pub(crate) fn quiet(pid: u32, parent_pid: u32, name: &str) -> ProcessRow {
         state: State::Healthy,
         sites: Vec::new(),
         limits: Vec::new(),
+        census: None,
         ..process(pid, name)
     }
 }

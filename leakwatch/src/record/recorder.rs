@@ -20,6 +20,7 @@ use crate::{
     decode::CopiedStack,
     limits::{LimitSubject, Limits},
     model::{
+        census::{Census, CensusWish, Censuses},
         confirm::{Confirm, Confirmation, Wish},
         health::{AgentHealth, CallSitesHealth},
         identity::ProcessId,
@@ -45,6 +46,7 @@ struct Heard {
     facts: HeardFacts,
     limits: HeardLimits,
     confirmations: Asked<WishKey, Option<Confirmation>>,
+    censuses: Asked<CensusWish, Option<Census>>,
     own_use: Asked<(), AgentHealth>,
 }
 
@@ -70,6 +72,7 @@ impl<W: Write> Recorder<W> {
             facts,
             limits,
             confirm,
+            censuses,
             own_use,
         } = world;
         tick(&mut World {
@@ -78,6 +81,7 @@ impl<W: Write> Recorder<W> {
             facts: &mut Listening(facts, &mut heard.facts),
             limits: &mut Listening(limits, &mut heard.limits),
             confirm: &mut Listening(confirm, &mut heard.confirmations),
+            censuses: &mut Listening(censuses, &mut heard.censuses),
             own_use: &mut Listening(own_use, &mut heard.own_use),
         })
     }
@@ -93,6 +97,7 @@ impl<W: Write> Recorder<W> {
             facts,
             limits,
             confirmations,
+            censuses,
             own_use,
         } = &mut self.heard;
         let numbers = std::mem::take(&mut stacks.numbers);
@@ -124,6 +129,7 @@ impl<W: Write> Recorder<W> {
                 limits: limits.processes.changes(),
                 host_limits: limits.host.changes(),
                 confirmations: confirmations.changes(),
+                censuses: censuses.changes(),
                 own_use: own_use.changes(),
             },
         };
@@ -229,6 +235,12 @@ impl Limits for Listening<'_, dyn Limits + '_, HeardLimits> {
 
     fn of_host(&mut self) -> Vec<LimitUse> {
         self.1.host.ask((), || self.0.of_host())
+    }
+}
+
+impl Censuses for Listening<'_, dyn Censuses + '_, Asked<CensusWish, Option<Census>>> {
+    fn census(&mut self, now_ns: u64, wish: &CensusWish) -> Option<Census> {
+        self.1.ask(*wish, || self.0.census(now_ns, wish))
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     decode::CopiedStack,
     limits::{LimitSubject, Limits},
     model::{
+        census::{Census, CensusWish, Censuses},
         confirm::{Confirm, Confirmation, Wish},
         health::{AgentHealth, CallSitesHealth},
         identity::ProcessId,
@@ -198,6 +199,7 @@ struct Recorded {
     facts: RecordedFacts,
     limits: RecordedLimits,
     confirmations: Known<WishKey, Option<Confirmation>>,
+    censuses: Known<CensusWish, Option<Census>>,
     own_use: Known<(), AgentHealth>,
 }
 
@@ -214,6 +216,7 @@ impl Recorded {
         self.limits.processes.apply(head.limits)?;
         self.limits.host.apply(head.host_limits)?;
         self.confirmations.apply(head.confirmations)?;
+        self.censuses.apply(head.censuses)?;
         self.own_use.apply(head.own_use)?;
         Ok(head.interest)
     }
@@ -225,6 +228,7 @@ impl Recorded {
             facts: &mut self.facts,
             limits: &mut self.limits,
             confirm: &mut self.confirmations,
+            censuses: &mut self.censuses,
             own_use: &mut self.own_use,
         }
     }
@@ -331,6 +335,12 @@ impl Confirm for Known<WishKey, Option<Confirmation>> {
     fn confirm(&mut self, _: u64, wish: &Wish) -> Option<Confirmation> {
         let question = (wish.process, wish.resource, wish.kind as u32);
         self.get(&question).cloned().flatten()
+    }
+}
+
+impl Censuses for Known<CensusWish, Option<Census>> {
+    fn census(&mut self, _: u64, wish: &CensusWish) -> Option<Census> {
+        self.get(wish).cloned().flatten()
     }
 }
 

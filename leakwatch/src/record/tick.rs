@@ -9,6 +9,7 @@ use super::{answers::Changes, format::MAX_TICK};
 use crate::{
     attribute::ProcessFacts,
     model::{
+        census::{Census, CensusWish},
         confirm::Confirmation,
         finding::Resource,
         health::{AgentHealth, CallSitesHealth},
@@ -68,6 +69,8 @@ pub(super) struct Head {
     pub(super) host_limits: Changes<(), Vec<LimitUse>>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub(super) confirmations: Changes<WishKey, Option<Confirmation>>,
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub(super) censuses: Changes<CensusWish, Option<Census>>,
     #[serde(skip_serializing_if = "Changes::is_empty")]
     pub(super) own_use: Changes<(), AgentHealth>,
 }

@@ -11,13 +11,13 @@ const MAX_NAME: usize = 1024;
 const MAX_MANGLED: usize = 16 * 1024;
 
 /// A name for showing: demangled when it is Rust's or C++'s, bounded, without control characters.
-pub(super) fn name(raw: &str) -> String {
+pub(crate) fn name(raw: &str) -> String {
     let demangled = (raw.len() <= MAX_MANGLED).then(|| demangled(raw)).flatten();
     shown(demangled.as_deref().unwrap_or(raw))
 }
 
 /// Text of a symbol source for showing.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     if text.len() <= MAX_NAME {
         return sanitize::text(text.as_bytes());
     }

@@ -3,23 +3,29 @@
 //! Read with `pread` and never mapped: whoever owns the file may truncate it at any moment, and a mapping would answer that
 //! with SIGBUS.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _};
 
 use object::{
     LittleEndian,
-    elf::{FileHeader64, NT_GNU_BUILD_ID, SHF_COMPRESSED, SHT_NOBITS, SHT_NOTE, SectionHeader64},
+    elf::{
+        FileHeader64, NT_GNU_BUILD_ID, PT_LOAD, ProgramHeader64, SHF_COMPRESSED, SHT_NOBITS, SHT_NOTE,
+        SectionHeader64,
+    },
     pod,
-    read::elf::{FileHeader as _, NoteIterator, SectionHeader as _},
+    read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _},
 };
 
 use super::reason::Reason;
 
-pub(super) type Section = SectionHeader64<LittleEndian>;
+pub(crate) type Section = SectionHeader64<LittleEndian>;
+type Segment = ProgramHeader64<LittleEndian>;
 
 /// The byte order of x86-64 and aarch64.
 const ORDER: LittleEndian = LittleEndian;
 /// Most sections that are looked at. A linked file has a few dozen.
 const MAX_SECTIONS: usize = 4096;
+/// Most program headers that are looked at. A linked file has about a dozen.
+const MAX_SEGMENTS: usize = 64;
 /// Longest table of section names, bytes.
 const MAX_NAMES: usize = 1 << 20;
 /// Longest section of notes or debug link, bytes.
@@ -28,24 +34,33 @@ const MAX_NOTES: usize = 64 * 1024;
 const NT_GO_BUILD_ID: u32 = 4;
 
 /// A 64-bit little-endian ELF file.
-pub(super) struct ElfFile {
+pub(crate) struct ElfFile {
     file: File,
-    pub(super) header: FileHeader64<LittleEndian>,
-    pub(super) sections: Vec<Section>,
+    pub(crate) header: FileHeader64<LittleEndian>,
+    pub(crate) sections: Vec<Section>,
     names: Vec<u8>,
+}
+
+/// A part of the file that is loaded into memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoadSegment {
+    /// Where it is in the file.
+    pub(crate) file: Range<u64>,
+    /// Where the file wants its first byte.
+    pub(crate) address: u64,
 }
 
 /// What `.gnu_debuglink` says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct DebugLink {
+pub(crate) struct DebugLink {
     /// File name without a directory.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// CRC-32 of that whole file.
-    pub(super) crc: u32,
+    pub(crate) crc: u32,
 }
 
 impl ElfFile {
-    pub(super) fn read(file: File) -> Result<Self, Reason> {
+    pub(crate) fn read(file: File) -> Result<Self, Reason> {
         let mut bytes = [0; size_of::<FileHeader64<LittleEndian>>()];
         read_at(&file, &mut bytes, 0).map_err(|_| Reason::NotElf)?;
         // A copy: the bytes on the stack need not be aligned.
@@ -81,22 +96,46 @@ impl ElfFile {
         Ok(elf)
     }
 
+    /// What is loaded into memory.
+    ///
+    /// # Errors
+    /// When the file has no such table, or a broken one.
+    pub(crate) fn load_segments(&self) -> Result<Vec<LoadSegment>, Reason> {
+        let count = usize::from(self.header.e_phnum(ORDER));
+        if count > MAX_SEGMENTS || usize::from(self.header.e_phentsize(ORDER)) != size_of::<Segment>() {
+            return Err(Reason::BrokenElf);
+        }
+        let mut table = vec![0; count * size_of::<Segment>()];
+        read_at(&self.file, &mut table, self.header.e_phoff(ORDER))?;
+        let (segments, _) =
+            pod::slice_from_bytes::<Segment>(&table, count).map_err(|()| Reason::BrokenElf)?;
+        let loaded = segments.iter().filter(|segment| segment.p_type(ORDER) == PT_LOAD);
+        let loaded = loaded.map(|segment| {
+            let start = segment.p_offset(ORDER);
+            LoadSegment {
+                file: start..start.saturating_add(segment.p_filesz(ORDER)),
+                address: segment.p_vaddr(ORDER),
+            }
+        });
+        Ok(loaded.collect())
+    }
+
     /// A section's name; empty when it has none.
-    pub(super) fn name(&self, section: &Section) -> &[u8] {
+    pub(crate) fn name(&self, section: &Section) -> &[u8] {
         let from = usize::try_from(section.sh_name(ORDER)).unwrap_or(usize::MAX);
         let name = self.names.get(from..).unwrap_or_default();
         name.split(|&byte| byte == 0).next().unwrap_or_default()
     }
 
     /// The first section of that name that has contents in this file.
-    pub(super) fn section(&self, name: &str) -> Option<&Section> {
+    pub(crate) fn section(&self, name: &str) -> Option<&Section> {
         self.sections
             .iter()
             .find(|section| self.name(section) == name.as_bytes() && section.sh_type(ORDER) != SHT_NOBITS)
     }
 
     /// A section's bytes as they are in the file, at most `limit` of them.
-    pub(super) fn data(&self, section: &Section, limit: usize) -> Result<Vec<u8>, Reason> {
+    pub(crate) fn data(&self, section: &Section, limit: usize) -> Result<Vec<u8>, Reason> {
         let size = usize::try_from(section.sh_size(ORDER)).unwrap_or(usize::MAX);
         if size > limit {
             return Err(Reason::TooLarge);
@@ -111,7 +150,7 @@ impl ElfFile {
     }
 
     /// `NT_GNU_BUILD_ID`, or Go's build id where there is no such note.
-    pub(super) fn build_id(&self) -> Option<Vec<u8>> {
+    pub(crate) fn build_id(&self) -> Option<Vec<u8>> {
         let mut go = None;
         for section in &self.sections {
             if section.sh_type(ORDER) != SHT_NOTE || section.sh_flags(ORDER) & u64::from(SHF_COMPRESSED) != 0
@@ -137,7 +176,7 @@ impl ElfFile {
     }
 
     /// The link to a file with debug information.
-    pub(super) fn debug_link(&self) -> Option<DebugLink> {
+    pub(crate) fn debug_link(&self) -> Option<DebugLink> {
         let bytes = self.data(self.section(".gnu_debuglink")?, MAX_NOTES).ok()?;
         let length = bytes.iter().position(|&byte| byte == 0)?;
         let name = str::from_utf8(&bytes[..length]).ok()?;
@@ -150,16 +189,16 @@ impl ElfFile {
     }
 
     /// Whether the file has contents for a section that says where functions or lines are.
-    pub(super) fn has_debug_information(&self) -> bool {
+    pub(crate) fn has_debug_information(&self) -> bool {
         self.section(".debug_info").is_some()
     }
 
-    pub(super) fn has_symbol_table(&self) -> bool {
+    pub(crate) fn has_symbol_table(&self) -> bool {
         self.section(".symtab").is_some()
     }
 
     /// CRC-32 of the whole file, when it is not longer than `limit`.
-    pub(super) fn crc(&self, limit: u64) -> io::Result<Option<u32>> {
+    pub(crate) fn crc(&self, limit: u64) -> io::Result<Option<u32>> {
         if self.file.metadata()?.len() > limit {
             return Ok(None);
         }

@@ -31,7 +31,7 @@ const ORDER: LittleEndian = LittleEndian;
 
 /// The table of one binary.
 #[derive(Debug)]
-pub(super) struct GoTable {
+pub(crate) struct GoTable {
     bytes: Vec<u8>,
     /// Address of the first function.
     text_start: u64,
@@ -49,7 +49,7 @@ pub(super) struct GoTable {
 
 impl GoTable {
     /// `None` in a file that is not Go's; an error for one whose table cannot be read.
-    pub(super) fn read(elf: &ElfFile) -> Result<Option<Self>, Reason> {
+    pub(crate) fn read(elf: &ElfFile) -> Result<Option<Self>, Reason> {
         if elf.section(".go.buildinfo").is_none() {
             return Ok(None);
         }
@@ -75,7 +75,7 @@ impl GoTable {
     }
 
     /// Reads the header; `text_start` as it states it.
-    pub(super) fn parse(bytes: Vec<u8>) -> Option<Self> {
+    pub(crate) fn parse(bytes: Vec<u8>) -> Option<Self> {
         if !is_header(&bytes) {
             return None;
         }
@@ -94,7 +94,7 @@ impl GoTable {
     }
 
     /// The function at an address as the ELF file states it. Calls that the compiler inlined belong to their caller.
-    pub(super) fn find(&self, address: u64) -> Result<Function, Reason> {
+    pub(crate) fn find(&self, address: u64) -> Result<Function, Reason> {
         self.function_at(address).ok_or(Reason::NotCovered)
     }
 
@@ -179,7 +179,7 @@ impl GoTable {
     }
 
     /// Bytes of the table.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes.len() as u64
     }
 }

@@ -6,15 +6,15 @@
 
 mod cache;
 mod debug_files;
-mod demangle;
+pub(crate) mod demangle;
 mod elf;
-mod elf_file;
-mod gopclntab;
+pub(crate) mod elf_file;
+pub(crate) mod gopclntab;
 mod mini_debug_info;
 mod outline;
 mod perf_map;
 mod queue;
-mod reason;
+pub(crate) mod reason;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 /// Why an address has no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     ProcessGone,
     FileGone,
     NotReadable,
@@ -23,7 +23,7 @@ pub(super) enum Reason {
 
 impl Reason {
     /// What is shown.
-    pub(super) const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::ProcessGone => "process gone",
             Self::FileGone => "file gone",
@@ -41,7 +41,7 @@ impl Reason {
     }
 
     /// Whether another process that maps the same file may have a better answer.
-    pub(super) const fn depends_on_the_process(self) -> bool {
+    pub(crate) const fn depends_on_the_process(self) -> bool {
         matches!(
             self,
             Self::ProcessGone | Self::FileGone | Self::NotReadable | Self::FileReplaced | Self::NoPerfMap

@@ -201,7 +201,7 @@ fn site(call_sites: &mut CallSites, place: &Survivors, all_old: f64) -> Allocati
     )]
     let whole = |estimate: f64| estimate.round() as u64;
     AllocationSite {
-        function: blame::blamed(&frames).and_then(|index| frames[index].function.clone()),
+        function: blame::function(&frames),
         frames,
         cut,
         samples: place.samples,

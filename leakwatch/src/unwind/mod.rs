@@ -12,6 +12,7 @@ mod elf;
 mod file;
 mod frames;
 mod modules;
+mod scripts;
 mod source;
 mod stacks;
 #[cfg(test)]
@@ -24,11 +25,12 @@ use self::{
     address_space::{AddressSpace, Found, Hurry},
     frames::{Place, Walker},
     modules::Modules,
+    scripts::Scripts,
     stacks::Stacks,
 };
 use crate::model::{
     identity::ProcessId,
-    stack::{CodeAddress, Module, ModuleId, Sighting, Stack, StackEnd, StackId},
+    stack::{CodeAddress, Module, ModuleId, ScriptFunction, Sighting, Stack, StackEnd, StackId},
 };
 
 /// Executable mappings of all processes, bytes.
@@ -96,6 +98,7 @@ pub struct Unwinder {
     spaces: HashMap<Image, AddressSpace>,
     hurry: Hurry,
     modules: Modules,
+    scripts: Scripts,
     walker: Walker,
     stacks: Stacks,
     /// Reused from stack to stack.
@@ -144,6 +147,11 @@ impl Unwinder {
         self.stacks.get(id)
     }
 
+    /// The function behind the address of a frame in [`ModuleId::SCRIPT`].
+    pub fn script(&self, address: u64) -> Option<&ScriptFunction> {
+        self.scripts.get(address)
+    }
+
     /// A module of a stack that is in use.
     ///
     /// # Panics
@@ -160,7 +168,11 @@ impl Unwinder {
         self.spaces.retain(|image, _| is_alive(image));
         self.stacks.retain(in_use);
         let frames = self.stacks.iter().flat_map(|stack| &stack.frames);
-        let needed = frames.map(|frame| frame.module).collect();
+        let (scripts, needed): (Vec<&CodeAddress>, Vec<&CodeAddress>) =
+            frames.partition(|frame| frame.module == ModuleId::SCRIPT);
+        let scripts = scripts.into_iter().map(|frame| frame.address).collect();
+        self.scripts.retain(&scripts);
+        let needed = needed.into_iter().map(|frame| frame.module).collect();
         let mut mapped = HashMap::new();
         for (&image, space) in &self.spaces {
             for mapping in space.mappings() {
@@ -181,7 +193,10 @@ impl Unwinder {
             modules_loaded: self.modules.loaded(),
             address_spaces: self.spaces.len(),
             stacks: self.stacks.len(),
-            bytes: self.modules.size() + self.stacks.size() + self.address_spaces_size(),
+            bytes: self.modules.size()
+                + self.scripts.size()
+                + self.stacks.size()
+                + self.address_spaces_size(),
             ends: self.ends,
             gone: self.gone,
             refused: self.refused,

@@ -38,7 +38,9 @@ pub(super) const MODULES: &[Module] = &[
     pure("detect", &["model", "raw", "aggregate"]),
     pure("subjects", &["model", "raw", "aggregate", "detect", "attribute"]),
     effects("limits", &["model"]),
-    effects("confirm", &["model"]),
+    effects("process_stat", &["model"]),
+    effects("confirm", &["model", "process_stat"]),
+    effects("runtimes", &["model", "process_stat", "target_file", "symbols"]),
     effects("attribute", &["model", "raw", "aggregate"]),
     pure(
         "assemble",

@@ -60,7 +60,7 @@ pub fn near_limits(snapshot: &Snapshot, is_target: impl Fn(&ProcessRow) -> bool)
                 near.push(row);
                 continue;
             }
-            let held = held(process, limit.resource);
+            let held = process.level(limit.resource);
             match shared.entry((limit.resource, Arc::clone(&limit.limit.name))) {
                 Entry::Vacant(entry) => {
                     entry.insert((near.len(), held));
@@ -86,15 +86,6 @@ pub fn near_limits(snapshot: &Snapshot, is_target: impl Fn(&ProcessRow) -> bool)
             .then_with(|| a.limit.name.cmp(&b.limit.name))
     });
     near
-}
-
-fn held(process: &ProcessRow, resource: Resource) -> u64 {
-    match resource {
-        Resource::Memory => process.rss_anon_bytes + process.swap_bytes,
-        Resource::Fd => process.fds.into(),
-        Resource::Thread => process.threads.into(),
-        Resource::Maps => process.maps.into(),
-    }
 }
 
 /// What a finding about this process says of this limit.

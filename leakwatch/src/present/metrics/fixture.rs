@@ -51,5 +51,6 @@ pub(super) fn row(pid: u32, name: &str) -> ProcessRow {
         state: State::Observing,
         sites: Vec::new(),
         limits: Vec::new(),
+        census: None,
     }
 }

@@ -36,6 +36,7 @@ use crate::{
     decode::CopiedStack,
     limits::{LimitSubject, Limits},
     model::{
+        census::{Census, CensusWish, Censuses},
         confirm::{Confirm, Confirmation, Wish},
         finding::{Limit, Resource},
         health::{AgentHealth, CallSitesHealth},
@@ -157,6 +158,7 @@ impl Iterator for Import {
             facts: &mut self.said,
             limits: &mut limits,
             confirm: &mut Nothing,
+            censuses: &mut Nothing,
             own_use: &mut Nothing,
         };
         Some(self.pipeline.tick(&reading, &Interest::default(), &mut world))
@@ -249,6 +251,12 @@ impl Limits for SaidLimits<'_> {
 
 /// What no series says.
 struct Nothing;
+
+impl Censuses for Nothing {
+    fn census(&mut self, _: u64, _: &CensusWish) -> Option<Census> {
+        None
+    }
+}
 
 impl Confirm for Nothing {
     fn confirm(&mut self, _: u64, _: &Wish) -> Option<Confirmation> {

@@ -20,6 +20,7 @@ use crate::{
     decode::CopiedStack,
     limits::{LimitSubject, Limits},
     model::{
+        census::{Census, CensusRow, CensusWish, Censuses, Counted, RuntimeView},
         confirm::{Confirm, Confirmation, Wish},
         finding::{Limit, Resource},
         health::{AgentHealth, CallSitesHealth},
@@ -45,6 +46,7 @@ pub(super) struct Host {
     facts: FakeFacts,
     limits: FakeLimits,
     looks: FakeLooks,
+    books: FakeBooks,
     own_use: FakeUse,
 }
 
@@ -56,6 +58,7 @@ impl Host {
             facts: &mut self.facts,
             limits: &mut self.limits,
             confirm: &mut self.looks,
+            censuses: &mut self.books,
             own_use: &mut self.own_use,
         }
     }
@@ -348,6 +351,36 @@ impl Confirm for FakeLooks {
             close_wait: 0,
             same_file: 0,
             waiting_alike: 0,
+        })
+    }
+}
+
+/// Every process has a runtime that holds one thing more at every census.
+#[derive(Default)]
+struct FakeBooks(u64);
+
+impl Censuses for FakeBooks {
+    fn census(&mut self, now_ns: u64, wish: &CensusWish) -> Option<Census> {
+        self.0 += 1;
+        let row = CensusRow {
+            counted: Counted::Class,
+            name: "Session".to_owned(),
+            count: self.0,
+            bytes: Some(16 * self.0),
+            oldest_seconds: None,
+            frames: Vec::new(),
+        };
+        let view = RuntimeView {
+            runtime: "java".to_owned(),
+            rows: vec![row],
+            ..RuntimeView::default()
+        };
+        Some(Census {
+            process: wish.process,
+            taken_ns: now_ns,
+            took_ns: 1,
+            read_bytes: 2,
+            views: vec![view],
         })
     }
 }

@@ -23,7 +23,7 @@ use leakwatch_tests::{binary, document, machine};
 #[derive(Parser)]
 #[command(name = "cargo xtask eval live", bin_name = "cargo xtask eval live")]
 struct Args {
-    /// The part of the programs that CI runs, side by side and for three minutes
+    /// A part of the programs, side by side and for three minutes
     #[arg(long, conflicts_with = "write")]
     quick: bool,
     /// How long each program runs

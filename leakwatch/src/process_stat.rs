@@ -8,7 +8,7 @@ use crate::model::identity::ProcessId;
 const TICK_NS: u64 = 10_000_000;
 
 /// Fields of `/proc/PID/stat` from the third on; the second, the name, may contain anything.
-pub(super) fn stat(path: &str) -> Option<Vec<String>> {
+pub(crate) fn stat(path: &str) -> Option<Vec<String>> {
     let stat = fs::read(path).ok()?;
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = str::from_utf8(&stat[end + 1..]).ok()?;
@@ -16,28 +16,28 @@ pub(super) fn stat(path: &str) -> Option<Vec<String>> {
 }
 
 /// The field that proc(5) gives this number, of what [`stat`] found.
-pub(super) fn field(stat: &[String], number: usize) -> Option<u64> {
+pub(crate) fn field(stat: &[String], number: usize) -> Option<u64> {
     stat.get(number - 3)?.parse().ok()
 }
 
 /// Whether it is alive.
-pub(super) fn is_alive(process: ProcessId) -> bool {
+pub(crate) fn is_alive(process: ProcessId) -> bool {
     let stat = stat(&format!("/proc/{}/stat", process.pid)).unwrap_or_default();
     field(&stat, 22) == Some(process.start_time_ns / TICK_NS)
 }
 
-#[cfg(test)]
-pub(super) fn own() -> ProcessId {
-    of(std::process::id())
+/// The process that has this pid now, with its start to 10 ms; `None` when there is none.
+pub(crate) fn of(pid: u32) -> Option<ProcessId> {
+    let stat = stat(&format!("/proc/{pid}/stat"))?;
+    Some(ProcessId {
+        pid,
+        start_time_ns: field(&stat, 22)? * TICK_NS,
+    })
 }
 
 #[cfg(test)]
-pub(super) fn of(pid: u32) -> ProcessId {
-    let stat = stat(&format!("/proc/{pid}/stat")).unwrap();
-    ProcessId {
-        pid,
-        start_time_ns: field(&stat, 22).unwrap() * TICK_NS,
-    }
+pub(crate) fn own() -> ProcessId {
+    of(std::process::id()).expect("alive")
 }
 
 #[cfg(test)]

@@ -1,0 +1,175 @@
+//! What language runtimes and allocators have on their books, read from outside while they run on.
+//!
+//! One file for each runtime. Where it keeps its numbers is known from the symbols and sections of its own files, and how
+//! they are laid out from its version; offsets are data, and what is read is held against what must be so (an invariant of
+//! that runtime) before it is believed. An unknown version is reported as unknown: nothing is guessed.
+//!
+//! What is read belongs to whoever is watched: it may change while it is read, and it may be broken on purpose. Every walk
+//! is bounded, and a link that leads nowhere ends it.
+
+mod binary;
+mod memory;
+mod target;
+mod worker;
+
+use std::{collections::HashMap, fmt, io};
+
+use log::warn;
+
+use self::{
+    memory::Memory,
+    target::Target,
+    worker::{Job, Worker},
+};
+use crate::{
+    model::{
+        census::{Census, CensusWish, Censuses, RuntimeView},
+        identity::ProcessId,
+    },
+    process_stat,
+};
+
+/// Every runtime that is known, in the order in which they are asked.
+const RUNTIMES: &[&dyn Runtime] = &[];
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.
+const APART_NS: u64 = 15 * SECOND_NS;
+const REST: u64 = 30;
+/// The same for whoever is waited for.
+const URGENT_APART_NS: u64 = 3 * SECOND_NS;
+const URGENT_REST: u64 = 3;
+/// Processes that are asked for at a time.
+const MAX_WISHES: usize = 64;
+/// What nobody asks for any more is forgotten after this time, nanoseconds.
+const FORGET_NS: u64 = 120 * SECOND_NS;
+/// A census that takes longer than this is given up, with the thread that takes it.
+const STUCK_NS: u64 = 120 * SECOND_NS;
+/// Threads that are given up at the most; then there are no more censuses.
+const MAX_STUCK: u32 = 4;
+
+/// A runtime or an allocator.
+trait Runtime: Sync {
+    /// What its part of the census of this process is; `None` when the process does not have it.
+    ///
+    /// An error is shown as [`RuntimeView::unknown`] beside whatever name and version were found out.
+    fn view(&self, target: &Target, memory: &mut Memory) -> Option<RuntimeView>;
+}
+
+/// Why a runtime that is there cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Unknown {
+    /// No offsets are known for this version.
+    #[error("{0} is a version that leakwatch does not know")]
+    Version(String),
+    /// What was read is not what has to be there.
+    #[error("its memory is not laid out as that of its version: {0}")]
+    Layout(&'static str),
+    /// It does not keep what is looked for.
+    #[error("{0}")]
+    NotKept(&'static str),
+    /// The process has ended, or may not be read.
+    #[error("its memory cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+}
+
+/// Takes censuses, in a thread of its own. It never waits for one.
+#[derive(Default)]
+pub struct CensusTaker {
+    worker: Option<Worker>,
+    stuck: u32,
+    /// What is being taken, and since when.
+    taking: Option<(CensusWish, u64)>,
+    /// By process and image.
+    subjects: HashMap<(ProcessId, u32), Subject>,
+}
+
+#[derive(Debug)]
+struct Subject {
+    asked_ns: u64,
+    /// Not before.
+    due_ns: u64,
+    done: Option<Census>,
+}
+
+impl Censuses for CensusTaker {
+    fn census(&mut self, now_ns: u64, wish: &CensusWish) -> Option<Census> {
+        self.collect(now_ns);
+        self.subjects
+            .retain(|_, subject| now_ns.saturating_sub(subject.asked_ns) < FORGET_NS);
+        let is_full = self.subjects.len() >= MAX_WISHES;
+        let key = (wish.process, wish.exec_id);
+        if is_full && !self.subjects.contains_key(&key) {
+            return None;
+        }
+        let subject = self.subjects.entry(key).or_insert(Subject {
+            asked_ns: now_ns,
+            due_ns: now_ns,
+            done: None,
+        });
+        subject.asked_ns = now_ns;
+        if wish.urgent {
+            subject.due_ns = subject.due_ns.min(now_ns + URGENT_APART_NS);
+        }
+        let done = subject.done.take();
+        let is_due = now_ns >= subject.due_ns;
+        if is_due && self.taking.is_none() && self.stuck < MAX_STUCK {
+            self.take(now_ns, *wish);
+        }
+        done
+    }
+}
+
+/// Takes the census of one process now; `None` when it is gone, or has no runtime that is known.
+pub fn census_now(pid: u32, now_ns: u64) -> Option<Census> {
+    worker::census(process_stat::of(pid)?, now_ns)
+}
+
+impl CensusTaker {
+    fn take(&mut self, now_ns: u64, wish: CensusWish) {
+        if self.worker.is_none() {
+            self.worker = Worker::start()
+                .inspect_err(|error| warn!("cannot read what runtimes hold: {error}"))
+                .ok();
+        }
+        if let Some(worker) = &self.worker {
+            worker.submit(Job { wish, now_ns });
+            self.taking = Some((wish, now_ns));
+        }
+    }
+
+    /// Takes what the worker has done.
+    fn collect(&mut self, now_ns: u64) {
+        let Some((wish, since_ns)) = self.taking else {
+            return;
+        };
+        if let Some(census) = self.worker.as_ref().and_then(Worker::outcome) {
+            self.taking = None;
+            if let Some(subject) = self.subjects.get_mut(&(wish.process, wish.exec_id)) {
+                let (apart, rest) = if wish.urgent {
+                    (URGENT_APART_NS, URGENT_REST)
+                } else {
+                    (APART_NS, REST)
+                };
+                let took_ns = census.as_ref().map_or(0, |census| census.took_ns);
+                subject.due_ns = now_ns + apart.max(took_ns.saturating_mul(rest));
+                subject.done = census;
+            }
+        } else if now_ns.saturating_sub(since_ns) >= STUCK_NS {
+            warn!("a census takes longer than two minutes; it is given up");
+            self.worker = None;
+            self.stuck += 1;
+            self.taking = None;
+        }
+    }
+}
+
+/// A view of a runtime that is there and cannot be read.
+fn unknown(runtime: &str, version: Option<String>, why: &dyn fmt::Display) -> RuntimeView {
+    RuntimeView {
+        runtime: runtime.to_owned(),
+        version,
+        unknown: Some(why.to_string()),
+        ..RuntimeView::default()
+    }
+}

@@ -1,0 +1,217 @@
+//! The process that is read: what it maps, from which files, and who it is in its own namespaces.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader},
+};
+
+use super::binary::Binary;
+use crate::{
+    model::{identity::ProcessId, sanitize},
+    process_stat,
+    target_file::Found,
+};
+
+/// Most bytes of `/proc/PID/maps` that are read. 65,530 mappings, the kernel's default limit, have about 6 MiB.
+const MAX_MAPS: u64 = 16 << 20;
+
+/// One line of `/proc/PID/maps`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mapping {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) executable: bool,
+    /// Offset of the first byte in the file.
+    pub(super) offset: u64,
+    pub(super) inode: u64,
+    /// Path as the kernel shows it, `[heap]`, `[stack]`, or empty; control characters are replaced.
+    pub(super) name: String,
+}
+
+impl Mapping {
+    /// File name without the directory; empty for what is no file.
+    pub(super) fn file_name(&self) -> &str {
+        let is_file = self.name.starts_with('/');
+        let name = self.name.trim_end_matches(" (deleted)");
+        name.rsplit('/').next().filter(|_| is_file).unwrap_or_default()
+    }
+
+    /// Memory that belongs to no file.
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.inode == 0
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.end - self.start
+    }
+}
+
+/// A process, as it was when it was opened.
+pub(super) struct Target {
+    process: ProcessId,
+    mappings: Vec<Mapping>,
+}
+
+impl Target {
+    /// Reads what it maps.
+    ///
+    /// # Errors
+    /// When it is gone, is another one by now, or may not be read.
+    pub(super) fn open(process: ProcessId) -> io::Result<Self> {
+        let mappings = parse(File::open(format!("/proc/{}/maps", process.pid))?)?;
+        if mappings.is_empty() || !process_stat::is_alive(process) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(Self { process, mappings })
+    }
+
+    pub(super) fn process(&self) -> ProcessId {
+        self.process
+    }
+
+    /// Whether it still is.
+    pub(super) fn is_alive(&self) -> bool {
+        process_stat::is_alive(self.process)
+    }
+
+    /// What it maps, in ascending order.
+    pub(super) fn mappings(&self) -> &[Mapping] {
+        &self.mappings
+    }
+
+    /// The mapping of an address.
+    pub(super) fn mapping(&self, address: u64) -> Option<&Mapping> {
+        let index = self.mappings.partition_point(|mapping| mapping.end <= address);
+        self.mappings
+            .get(index)
+            .filter(|mapping| mapping.start <= address)
+    }
+
+    /// The first file that it maps whose name, without the directory, fits.
+    pub(super) fn mapped_file(&self, fits: impl Fn(&str) -> bool) -> Option<&Mapping> {
+        let mut files = self.mappings.iter().filter(|mapping| !mapping.is_anonymous());
+        files.find(|mapping| fits(mapping.file_name()))
+    }
+
+    /// The file behind a mapping, with its symbols as addresses in this process.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no ELF file.
+    pub(super) fn binary(&self, mapping: &Mapping) -> io::Result<Binary> {
+        let file = Found::mapped(self.process.pid, (mapping.start, mapping.end))?.open()?;
+        let of_file = self.mappings.iter().filter(|other| {
+            (other.inode, &other.name) == (mapping.inode, &mapping.name) && !other.is_anonymous()
+        });
+        Binary::read(file, &of_file.cloned().collect::<Vec<_>>())
+    }
+
+    /// The executable.
+    ///
+    /// # Errors
+    /// As of [`Self::binary`].
+    pub(super) fn executable(&self) -> io::Result<Binary> {
+        let link = fs::read_link(format!("/proc/{}/exe", self.process.pid))?;
+        let name = sanitize::text(std::os::unix::ffi::OsStrExt::as_bytes(link.as_os_str()));
+        let mapping = self.mappings.iter().find(|mapping| mapping.name == name);
+        self.binary(mapping.ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    /// Its PID in its own PID namespace, for files that are named after it there.
+    pub(super) fn own_pid(&self) -> Option<u32> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+        line.split_ascii_whitespace().last()?.parse().ok()
+    }
+
+    /// Its threads: ids in the initial PID namespace, and names with control characters replaced.
+    pub(super) fn threads(&self) -> Vec<(u32, String)> {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.process.pid)) else {
+            return Vec::new();
+        };
+        tasks
+            .filter_map(|task| {
+                let task = task.ok()?;
+                let name = fs::read(task.path().join("comm")).ok()?;
+                let tid = task.file_name().to_str()?.parse().ok()?;
+                Some((tid, sanitize::text(name.strip_suffix(b"\n").unwrap_or(&name))))
+            })
+            .collect()
+    }
+}
+
+fn parse(maps: impl io::Read) -> io::Result<Vec<Mapping>> {
+    let mut reader = BufReader::with_capacity(64 << 10, maps.take(MAX_MAPS));
+    let mut mappings: Vec<Mapping> = Vec::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            return Ok(mappings);
+        }
+        // The kernel lists them in order; if mappings change while it does, one may show twice.
+        if let Some(mapping) = mapping(line.trim_ascii_end())
+            && mappings.last().is_none_or(|last| last.end <= mapping.start)
+        {
+            mappings.push(mapping);
+        }
+    }
+}
+
+/// `start-end perms offset major:minor inode path`.
+fn mapping(line: &[u8]) -> Option<Mapping> {
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    let mut field = || fields.next().and_then(|field| str::from_utf8(field).ok());
+    let hex = |digits: &str| u64::from_str_radix(digits, 16).ok();
+    let (start, end) = field()?.split_once('-')?;
+    let (start, end) = (hex(start)?, hex(end)?);
+    let may = field()?.as_bytes();
+    let offset = hex(field()?)?;
+    field()?;
+    let inode = field()?.parse().ok()?;
+    let name = fields.next().unwrap_or_default().trim_ascii();
+    (start < end).then(|| Mapping {
+        start,
+        end,
+        readable: may.first() == Some(&b'r'),
+        writable: may.get(1) == Some(&b'w'),
+        executable: may.get(2) == Some(&b'x'),
+        offset,
+        inode,
+        name: sanitize::text(name),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_read() {
+        let target = Target::open(process_stat::own()).expect("alive");
+        assert!(target.is_alive());
+        assert_eq!(target.own_pid(), Some(std::process::id()));
+        let on_stack = 0_u8;
+        let stack = target.mapping(&raw const on_stack as u64).expect("mapped");
+        assert!(stack.writable && stack.is_anonymous());
+        let binary = target.executable().expect("readable");
+        assert!(binary.section(".text").is_some());
+        assert!(target.mapped_file(|name| name.starts_with("libc.so")).is_some());
+    }
+
+    #[test]
+    fn lines_of_maps() {
+        let line = b"7f0a-7f0c r-xp 0001a000 08:01 1234   /usr/lib/a b\x1b.so (deleted)";
+        let mapping = mapping(line).expect("one");
+        assert_eq!(
+            (mapping.start, mapping.offset, mapping.inode),
+            (0x7f0a, 0x1a000, 1234)
+        );
+        assert!(mapping.readable && !mapping.writable && mapping.executable);
+        assert_eq!(mapping.file_name(), "a b\u{fffd}.so");
+        for broken in [&b""[..], b"-", b"2-1 r 0 0 0", b"x-y rwxp 0 0:0 0", b"1-2 rwxp"] {
+            assert_eq!(super::mapping(broken), None);
+        }
+    }
+}
