@@ -28,6 +28,7 @@ use std::{
 };
 
 pub use self::{
+    evidence::weights,
     judgement::Judgement,
     remember::Remembered,
     subject::{Levels, Observed, SubjectKey},
