@@ -5,6 +5,7 @@ mod case;
 mod detectors;
 mod draw;
 mod families;
+mod refit;
 mod replay;
 mod report;
 mod run;
@@ -17,7 +18,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use leakwatch_tests::document;
 
-use crate::{detectors::Detector, score::Tally};
+use crate::{detectors::Detector, run::Judges, score::Tally};
 
 /// Evaluates the detector on made-up programs, beside what others do
 #[derive(Parser)]
@@ -38,6 +39,9 @@ struct Args {
     /// Print every case that leakwatch got wrong, and its reasons when it was surest, on stderr
     #[arg(long)]
     wrong: bool,
+    /// Fit the weights of evidence anew, each family held out in turn, and print what the others' weights make of it
+    #[arg(long)]
+    refit: bool,
     /// Put the results into this page, in place of those of the run before
     #[arg(long, value_name = "PAGE", num_args = 0..=1, default_missing_value = "docs/evaluation.md")]
     write: Option<PathBuf>,
@@ -68,8 +72,17 @@ fn evaluate(args: &Args) -> Result<()> {
         ensure!(!families.is_empty(), "no family has {text:?} in its name");
     }
     let began = Instant::now();
-    let judged = run::all(&families, args.seed, cases);
+    let judges = if args.refit {
+        Judges::Leakwatch
+    } else {
+        Judges::Everybody
+    };
+    let judged = run::all(&families, args.seed, cases, judges);
     eprintln!("{} cases in {:.0?}", judged.len(), began.elapsed());
+    if args.refit {
+        println!("{}", refit::render(&families, &judged));
+        return Ok(());
+    }
     let text = format!(
         "`cargo xtask eval --cases {cases} --seed {}`: {}",
         args.seed,

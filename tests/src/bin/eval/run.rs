@@ -13,12 +13,20 @@ use crate::{
     baselines,
     draw::Draw,
     families::{Family, Group},
-    replay,
+    replay::{self, Outcome},
     score::Judged,
 };
 
+/// Who judges the cases.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judges {
+    Everybody,
+    /// Leakwatch, with closer looks.
+    Leakwatch,
+}
+
 /// Plays `number` cases of each family; the result does not depend on who plays which.
-pub(crate) fn all(families: &[Family], seed: u64, number: u64) -> Vec<Judged> {
+pub(crate) fn all(families: &[Family], seed: u64, number: u64, judges: Judges) -> Vec<Judged> {
     let jobs: Vec<(usize, u64)> = (0..families.len())
         .flat_map(|family| (0..number).map(move |number| (family, number)))
         .collect();
@@ -27,7 +35,7 @@ pub(crate) fn all(families: &[Family], seed: u64, number: u64) -> Vec<Judged> {
     let began = Instant::now();
     let work = || {
         while let Some(&(family, number)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let judged = judge(family, &families[family], seed, number);
+            let judged = judge(family, &families[family], (seed, number), judges);
             let Ok(mut done) = done.lock() else { return };
             done.push(((family, number), judged));
             if done.len() % 100 == 0 {
@@ -45,15 +53,16 @@ pub(crate) fn all(families: &[Family], seed: u64, number: u64) -> Vec<Judged> {
     done.into_iter().map(|(_, judged)| judged).collect()
 }
 
-fn judge(index: usize, family: &Family, seed: u64, number: u64) -> Judged {
+fn judge(index: usize, family: &Family, (seed, number): (u64, u64), judges: Judges) -> Judged {
     let case = family.case(seed, number);
     let level = case.level();
     // What a look sees is drawn apart from the case, and alike for a leak and its twin.
     let looks = || Draw::new(seed ^ 0x5eed, index as u64, number);
     let leakwatch = replay::play(&case, looks(), true);
     let baselines = baselines::ALL.iter().map(|baseline| {
-        let judges = family.group == Group::Stream || !baseline.needs_items();
-        judges.then(|| baseline.first_alarm(&case, &level))
+        let can_judge = family.group == Group::Stream || !baseline.needs_items();
+        let is_asked = judges == Judges::Everybody && can_judge;
+        is_asked.then(|| baseline.first_alarm(&case, &level))
     });
     Judged {
         family: index,
@@ -68,7 +77,10 @@ fn judge(index: usize, family: &Family, seed: u64, number: u64) -> Judged {
         lost: leakwatch
             .leaking
             .map(|at| (case.leaked(at), case.leaked_share(at))),
-        without_probes: replay::play(&case, looks(), false),
+        without_probes: match judges {
+            Judges::Everybody => replay::play(&case, looks(), false),
+            Judges::Leakwatch => Outcome::default(),
+        },
         leakwatch,
     }
 }

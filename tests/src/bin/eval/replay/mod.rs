@@ -4,6 +4,7 @@
 mod kernel;
 mod looks;
 mod process;
+mod testimony;
 
 use std::iter;
 
@@ -12,6 +13,9 @@ use leakwatch::{
     model::{confirm::Confirm as _, finding::Verdict},
 };
 
+#[cfg(test)]
+pub(crate) use self::testimony::Spell;
+pub(crate) use self::testimony::{Claim, Reasons, Testimony};
 use crate::whole::count;
 use crate::{case::Case, draw::Draw};
 use process::Simulated;
@@ -27,8 +31,10 @@ pub(crate) struct Outcome {
     pub exhausting: Option<f64>,
     /// Whether the site it then named first is the one that leaks; `None` when it named none.
     pub site_is_right: Option<bool>,
-    /// Claims at equal distances in time: how sure it was, and whether there was a leak by then.
-    pub claims: Vec<(f64, bool)>,
+    /// Claims at equal distances in time.
+    pub claims: Vec<Claim>,
+    /// Its reasons, all the time.
+    pub testimony: Testimony,
     /// Times to the limit that it gave, beside the true ones.
     pub forecasts: Vec<Forecast>,
     /// Forecasts that were due and not given.
@@ -55,6 +61,7 @@ pub(crate) fn play(case: &Case, draw: Draw, probes: bool) -> Outcome {
     let mut simulated = Simulated::new(case, draw);
     let mut detection = Detection::default();
     let mut outcome = Outcome::default();
+    outcome.testimony.tick = case.tick;
     for tick in 1..=case.ticks {
         simulated.advance(tick);
         let moment = simulated.moment();
@@ -76,6 +83,10 @@ impl Outcome {
         let now = tick as f64 * case.tick;
         let about = |judgement: &&Judgement| case.leak.is_none() || case.thing.moves(judgement.resource);
         let worst = judgements.iter().find(about);
+        let leaks = case.leak.is_some_and(|leak| leak.onset <= now);
+        for judgement in judgements {
+            self.testimony.take(tick, judgement, about(&judgement), leaks);
+        }
         for judgement in judgements.iter().filter(about) {
             if judgement.verdict == Verdict::Leaking && self.leaking.is_none() {
                 self.leaking = Some(now);
@@ -107,10 +118,8 @@ impl Outcome {
         if tick.is_multiple_of((case.ticks / CLAIMS).max(1))
             && let Some(worst) = worst
         {
-            let leaks = case
-                .leak
-                .is_some_and(|leak| case.leaked(now) > 0.0 && leak.onset <= now);
-            self.claims.push((worst.confidence, leaks));
+            let leaks = leaks && case.leaked(now) > 0.0;
+            self.claims.push(Claim::of(worst, leaks));
         }
         self.forecast(case, tick, judgements);
     }

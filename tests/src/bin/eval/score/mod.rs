@@ -1,8 +1,11 @@
 //! How good a detector is at telling leaks from the rest.
 
+mod base_rate;
 pub(crate) mod bootstrap;
 pub(crate) mod calibration;
 pub(crate) mod numbers;
+
+pub(crate) use self::base_rate::share_of_leaks;
 
 use crate::{
     case::{Pace, Thing},
