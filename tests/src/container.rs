@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -72,6 +73,21 @@ impl Bundle {
             .context("cannot run runc")
     }
 
+    /// Shows a directory of the host under the same path in it, read-only. After [`Bundle::configure`].
+    pub fn mount(&self, path: &Path) -> Result<()> {
+        let file = self.dir.path().join("config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&file)?)?;
+        let mounts = config["mounts"].as_array_mut().context("no mounts")?;
+        mounts.push(json!({
+            "destination": path,
+            "source": path,
+            "type": "bind",
+            "options": ["rbind", "ro"],
+        }));
+        fs::write(file, serde_json::to_vec_pretty(&config)?)?;
+        Ok(())
+    }
+
     /// Starts from runc's own template. `shared`: namespaces that are the host's.
     pub fn configure(&self, arguments: &[&str], shared: &[&str]) -> Result<()> {
         binary::stdout(
@@ -113,7 +129,9 @@ pub struct Container<'a> {
 impl<'a> Container<'a> {
     /// Starts it.
     pub fn start(bundle: &'a Bundle) -> Result<Self> {
-        let name = format!("leakwatch-member-{}", std::process::id());
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("leakwatch-member-{}-{number}", std::process::id());
         let status = Command::new(&bundle.runc)
             .args(["run", "--detach", &name])
             .current_dir(bundle.dir.path())
