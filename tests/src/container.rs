@@ -20,11 +20,17 @@ pub const ID: &str = "5f0e1d2c3b4a59687766554433221100ffeeddccbbaa99887766554433
 pub struct Bundle {
     runc: PathBuf,
     dir: TempDir,
+    id: String,
 }
 
 impl Bundle {
     /// An empty one; `None` where runc or busybox is missing.
     pub fn new() -> Result<Option<Self>> {
+        Self::with_id(ID)
+    }
+
+    /// The same for a container with this id.
+    pub fn with_id(id: impl Into<String>) -> Result<Option<Self>> {
         let (Some(runc), Some(busybox)) = (
             package::find("runc", "runc")?,
             package::find("busybox", "busybox-static")?,
@@ -34,6 +40,7 @@ impl Bundle {
         let bundle = Self {
             runc,
             dir: tempfile::tempdir()?,
+            id: id.into(),
         };
         for dir in ["bin", "proc", "sys", "dev", "tmp", "run", "etc"] {
             fs::create_dir_all(bundle.root().join(dir))?;
@@ -104,7 +111,7 @@ impl Bundle {
             config["process"]["capabilities"][set] = json!(own);
         }
         // As dockerd lays it out with cgroupfs.
-        config["linux"]["cgroupsPath"] = json!(format!("/docker/{ID}"));
+        config["linux"]["cgroupsPath"] = json!(format!("/docker/{}", self.id));
         let namespaces = config["linux"]["namespaces"]
             .as_array_mut()
             .context("no namespaces")?;

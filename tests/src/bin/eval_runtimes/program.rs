@@ -159,9 +159,10 @@ impl Drop for Running {
 /// Where the files of the host that interpreters need are in the container: read-only.
 const MOUNTED: [&str; 4] = ["/usr", "/lib", "/lib64", "/opt"];
 
-/// A container for one program, with a root of its own.
-pub(crate) fn bundle(subject: &Subject) -> Result<Bundle> {
-    let bundle = Bundle::new()?.context("no runc or no busybox: cargo xtask setup --tests")?;
+/// A container for one program, with a root of its own, and its number in its id.
+pub(crate) fn bundle(number: usize, subject: &Subject) -> Result<Bundle> {
+    let bundle = Bundle::with_id(format!("{number:064x}"))?
+        .context("no runc or no busybox: cargo xtask setup --tests")?;
     let words: Vec<&str> = subject.words.iter().map(String::as_str).collect();
     bundle.configure(&words, &[])?;
     for path in MOUNTED {

@@ -129,7 +129,10 @@ fn forms(
 /// Runs a group to its end.
 fn watch(args: &Args, leakwatch: &Path, group: &[Subject]) -> Result<Vec<Row>> {
     let bundles: Vec<Bundle> = if args.container {
-        group.iter().map(program::bundle).collect::<Result<_>>()?
+        let bundles = (1..).zip(group);
+        bundles
+            .map(|(number, subject)| program::bundle(number, subject))
+            .collect::<Result<_>>()?
     } else {
         Vec::new()
     };
