@@ -5,19 +5,27 @@
 
 mod counters;
 mod flags;
+mod heap;
 mod perf_data;
+mod pools;
+mod threads;
 mod vm_structs;
 
 use std::ops::RangeInclusive;
 
-use self::{flags::Flags, perf_data::PerfData, vm_structs::VmStructs};
+use self::{flags::Flags, heap::Histogram, perf_data::PerfData, vm_structs::VmStructs};
 use super::{Runtime, Unknown, memory::Memory, target::Target};
-use crate::model::{census::RuntimeView, sanitize};
+use crate::model::{
+    census::{CensusRow, Counted, MAX_ROWS, RuntimeView},
+    sanitize,
+};
 
 /// Feature releases whose fields mean what is written here.
 const KNOWN: RangeInclusive<u32> = 11..=25;
 /// Bytes of counters at the most; a JVM sets 32 KiB aside.
 const MAX_COUNTERS: u64 = 1 << 20;
+/// Thread pools that are shown; the other rows are classes.
+const MAX_POOLS: usize = 16;
 
 /// Java.
 pub(super) struct Jvm;
@@ -52,9 +60,34 @@ fn read(target: &Target, memory: &mut Memory, view: &mut RuntimeView) -> Result<
         view.heap = counters::heap(data);
         view.counters = counters::counters(data);
     }
+    view.rows = pools::pools(&target.threads());
+    view.rows.truncate(MAX_POOLS);
     let flags = Flags::read(&structs, memory)?;
-    log::debug!("{flags:?}");
+    let tlabs = |memory: &mut Memory| threads::unused_buffers(&structs, memory);
+    let full = |memory: &mut Memory| {
+        perf_data(&structs, memory)
+            .ok()?
+            .number("sun.gc.collector.1.invocations")
+    };
+    let histogram = heap::histogram(&structs, &flags, tlabs, full, memory)?;
+    view.heap.reserved = Some(histogram.reserved);
+    view.heap.in_use = histogram.in_use.or(view.heap.in_use);
+    view.rows.extend(rows(&histogram));
+    view.unknown = histogram.part;
     counters.map(drop)
+}
+
+/// The classes that hold most.
+fn rows(histogram: &Histogram) -> impl Iterator<Item = CensusRow> {
+    let classes = histogram.classes.iter().take(MAX_ROWS - MAX_POOLS);
+    classes.map(|(name, count, bytes)| CensusRow {
+        counted: Counted::Class,
+        name: name.clone(),
+        count: *count,
+        bytes: Some(*bytes),
+        oldest_seconds: None,
+        frames: Vec::new(),
+    })
 }
 
 /// `17.0.15+6-Debian-1deb12u1`.
