@@ -30,7 +30,7 @@ use self::{
 };
 use crate::model::{
     identity::ProcessId,
-    stack::{CodeAddress, Module, ModuleId, ScriptFunction, Sighting, Stack, StackEnd, StackId},
+    stack::{CodeAddress, Module, ModuleId, ScriptFunction, ScriptStack, Sighting, Stack, StackEnd, StackId},
 };
 
 /// Executable mappings of all processes, bytes.
@@ -111,7 +111,16 @@ pub struct Unwinder {
 
 impl Unwinder {
     /// Unwinds from `registers`; `memory` is what was copied from the stack pointer up.
-    pub fn unwind(&mut self, image: Image, registers: Registers, memory: &[u8]) -> StackId {
+    ///
+    /// With `scripts` the frames are the native ones up to the interpreter, and then what it was running: its own functions
+    /// say nothing about the program. What native code called it is not shown.
+    pub fn unwind(
+        &mut self,
+        image: Image,
+        registers: Registers,
+        memory: &[u8],
+        scripts: Option<&ScriptStack>,
+    ) -> StackId {
         self.clock += 1;
         if !self.spaces.contains_key(&image) {
             let Ok(space) = AddressSpace::read(image.process.pid) else {
@@ -128,7 +137,21 @@ impl Unwinder {
         self.frames.clear();
         let (hurry, modules) = (&mut self.hurry, &mut self.modules);
         let mut locate = |address| locate(space, hurry, modules, image, address);
-        let end = self.walker.walk(registers, memory, &mut locate, &mut self.frames);
+        let mut end = self.walker.walk(registers, memory, &mut locate, &mut self.frames);
+        if let Some(scripts) = scripts {
+            let interpreter = locate(scripts.interpreter).map(|place| place.at.module);
+            let is_interpreter = |frame: &CodeAddress| Some(frame.module) == interpreter;
+            let native = self.frames.iter().position(is_interpreter);
+            self.frames.truncate(native.unwrap_or(self.frames.len()));
+            let functions = scripts.functions.iter();
+            let functions = functions.filter_map(|function| self.scripts.frame(function.clone()));
+            self.frames.extend(functions);
+            end = if scripts.is_complete {
+                StackEnd::Outermost
+            } else {
+                StackEnd::TooDeep
+            };
+        }
         let count = match end {
             StackEnd::Outermost => &mut self.ends.outermost,
             StackEnd::CopyEnded => &mut self.ends.copy_ended,
