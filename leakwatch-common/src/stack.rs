@@ -57,7 +57,7 @@ pub struct StackTaken {
 }
 
 /// Most bytes of frames of an interpreter.
-pub const MAX_FRAME_BYTES: u32 = MAX_FRAMES * size_of::<FrameWords>() as u32;
+pub const MAX_FRAME_BYTES: u32 = MAX_FRAMES * 16;
 
 /// One class of births on one CPU. Value of the map `CLASSES`.
 #[repr(C)]
@@ -89,6 +89,7 @@ pub struct StackBuffer {
 }
 
 const _: () = assert!(size_of::<StackTaken>() == 88);
+const _: () = assert!(MAX_FRAME_BYTES as usize == MAX_FRAMES as usize * size_of::<FrameWords>());
 const _: () = assert!(MAX_FRAME_BYTES < 4096);
 const _: () = assert!(size_of::<Class>() == 24);
 const _: () = assert!(size_of::<StackBuffer>() == 8 + 88 + 36_864);

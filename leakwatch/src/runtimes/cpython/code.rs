@@ -2,7 +2,12 @@
 
 use leakwatch_common::interpreter::FrameWords;
 
-use super::{layout::Position, lines, process::Process, text};
+use super::{
+    layout::Position,
+    lines,
+    process::{Process, type_of},
+    text,
+};
 use crate::{
     model::stack::Function,
     runtimes::{interpreters::ReadsFrames, memory::Memory},
@@ -22,7 +27,7 @@ impl ReadsFrames for CodeReader {
         let CodeReader(process) = self;
         let code = words.code;
         // Frames that only lead from C to Python (3.12 on) have no code object, or one without a file.
-        if process.type_of(memory, code)? != process.code_type {
+        if type_of(memory, code)? != process.code_type {
             return None;
         }
         let at = &process.layout.code;
@@ -48,10 +53,11 @@ impl CodeReader {
         let CodeReader(process) = self;
         let at = &process.layout.code;
         // `f_lasti` is an int, and -1 before the first instruction.
-        let last = u64::try_from((position as u32).cast_signed());
+        let last = position & 0xffff_ffff;
+        let last = (last <= u64::from(i32::MAX.unsigned_abs())).then_some(last);
         let offset = match process.layout.frame.is {
-            Position::Bytes => last.ok()?,
-            Position::Instructions => last.ok()? * 2,
+            Position::Bytes => last?,
+            Position::Instructions => last? * 2,
             Position::Address { bytecode } => position.checked_sub(code.wrapping_add(bytecode))?,
         };
         let first_line = memory.value(code.wrapping_add(at.first_line)).ok()?;

@@ -15,8 +15,6 @@ pub(super) struct Layout {
     pub(super) code: Code,
     /// Size of `PyASCIIObject`, which the characters of a plain text follow; one with others has two words more.
     pub(super) ascii_size: u64,
-    /// `PyHeapTypeObject.ht_module`; `None` before 3.9.
-    pub(super) heap_type_module: Option<u64>,
     /// `PyHeapTypeObject.ht_qualname`
     pub(super) heap_type_qualname: u64,
 }
@@ -150,7 +148,6 @@ const LAYOUTS: &[Layout] = &[
         frame: FRAME_OBJECT,
         code: CODE_3_8,
         ascii_size: 48,
-        heap_type_module: None,
         heap_type_qualname: 864,
     },
     Layout {
@@ -173,7 +170,6 @@ const LAYOUTS: &[Layout] = &[
         frame: FRAME_OBJECT,
         code: CODE_3_8,
         ascii_size: 48,
-        heap_type_module: Some(872),
         heap_type_qualname: 856,
     },
     Layout {
@@ -203,7 +199,6 @@ const LAYOUTS: &[Layout] = &[
             ..CODE_3_8
         },
         ascii_size: 48,
-        heap_type_module: Some(880),
         heap_type_qualname: 864,
     },
     Layout {
@@ -231,7 +226,6 @@ const LAYOUTS: &[Layout] = &[
         },
         code: CODE_3_11,
         ascii_size: 48,
-        heap_type_module: Some(880),
         heap_type_qualname: 864,
     },
     Layout {
@@ -262,7 +256,6 @@ const LAYOUTS: &[Layout] = &[
             ..CODE_3_11
         },
         ascii_size: 40,
-        heap_type_module: Some(888),
         heap_type_qualname: 872,
     },
     // What a process of this version says of itself (`_Py_DebugOffsets`) comes before these.
@@ -294,7 +287,6 @@ const LAYOUTS: &[Layout] = &[
             ..CODE_3_11
         },
         ascii_size: 40,
-        heap_type_module: Some(888),
         heap_type_qualname: 872,
     },
 ];

@@ -5,7 +5,7 @@ use super::layout::LineFormat;
 /// The line at `offset` bytes into the bytecode; `None` when the table does not say.
 pub(super) fn line(format: LineFormat, table: &[u8], first_line: i32, offset: u64) -> Option<u32> {
     let line = match format {
-        LineFormat::Lnotab => lnotab(table, first_line, offset),
+        LineFormat::Lnotab => Some(lnotab(table, first_line, offset)),
         LineFormat::Ranges => ranges(table, first_line, offset),
         LineFormat::Locations => locations(table, first_line, offset),
     }?;
@@ -13,7 +13,7 @@ pub(super) fn line(format: LineFormat, table: &[u8], first_line: i32, offset: u6
 }
 
 /// Pairs: so many bytes on, so many lines on.
-fn lnotab(table: &[u8], first_line: i32, offset: u64) -> Option<i32> {
+fn lnotab(table: &[u8], first_line: i32, offset: u64) -> i32 {
     let (mut line, mut at) = (first_line, 0);
     for pair in table.chunks_exact(2) {
         at += u64::from(pair[0]);
@@ -22,7 +22,7 @@ fn lnotab(table: &[u8], first_line: i32, offset: u64) -> Option<i32> {
         }
         line = line.wrapping_add(i32::from(pair[1].cast_signed()));
     }
-    Some(line)
+    line
 }
 
 /// Pairs: so many bytes are of the line that is so many lines on; -128 for none.

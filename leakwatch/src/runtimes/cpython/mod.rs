@@ -1,11 +1,13 @@
 //! CPython 3.8 to 3.13: threads, collections, and objects by type; and the functions behind its frames.
 
+mod census;
 mod code;
 mod debug_offsets;
 mod layout;
 mod lines;
 mod process;
 mod text;
+mod types;
 
 use self::{code::CodeReader, process::Process};
 use super::{
@@ -15,7 +17,7 @@ use super::{
     target::Target,
     unknown,
 };
-use crate::model::census::RuntimeView;
+use crate::model::census::{Heap, RuntimeView};
 
 const NAME: &str = "python";
 
@@ -25,11 +27,20 @@ pub(super) struct CPython;
 impl Runtime for CPython {
     fn view(&self, target: &Target, memory: &mut Memory) -> Option<RuntimeView> {
         let found = Process::find(target, memory)?;
-        match found.process {
-            Ok(_) => Some(RuntimeView {
+        let objects = found
+            .process
+            .and_then(|process| census::objects(&process, memory));
+        match objects {
+            Ok(objects) => Some(RuntimeView {
                 runtime: NAME.to_owned(),
                 version: found.version,
-                ..RuntimeView::default()
+                heap: Heap {
+                    collections: Some(objects.collections),
+                    ..Heap::default()
+                },
+                counters: objects.counters,
+                rows: objects.rows,
+                unknown: objects.incomplete.map(str::to_owned),
             }),
             Err(error) => Some(unknown(NAME, found.version, &error)),
         }

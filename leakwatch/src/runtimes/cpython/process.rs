@@ -26,6 +26,8 @@ const TYPE: u64 = 8;
 /// description of a thread has about 2 KiB, and begins where the pointer leads (glibc and musl on x86-64).
 const BELOW: u64 = 4096;
 const ABOVE: u64 = 2304;
+/// In pieces: what is below or above may not be mapped.
+const PIECE: u64 = 256;
 /// Threads that are held against each other for that.
 const MAX_COMPARED: usize = 16;
 
@@ -120,7 +122,7 @@ impl Process {
     /// Holds it against what must be so once it runs.
     fn check(&self, memory: &mut Memory) -> Result<(), Unknown> {
         for object in [self.type_type, self.code_type] {
-            if self.type_of(memory, object) != Some(self.type_type) {
+            if type_of(memory, object) != Some(self.type_type) {
                 return Err(Unknown::Layout("a type is not of type `type`"));
             }
         }
@@ -138,11 +140,6 @@ impl Process {
             }
         }
         Ok(())
-    }
-
-    /// The type of an object; `None` when there is no object.
-    pub(super) fn type_of(&self, memory: &mut Memory, object: u64) -> Option<u64> {
-        memory.value(object.wrapping_add(TYPE)).ok()
     }
 
     /// Every interpreter.
@@ -221,14 +218,17 @@ impl Process {
     }
 }
 
+/// The type of an object; `None` when there is no object.
+pub(super) fn type_of(memory: &mut Memory, object: u64) -> Option<u64> {
+    memory.value(object.wrapping_add(TYPE)).ok()
+}
+
 /// Where around its thread pointer a thread has a pointer to its state.
 fn distances(memory: &mut Memory, thread: Thread) -> Vec<i32> {
     let mut distances = Vec::new();
     let start = thread.id.wrapping_sub(BELOW);
-    // In pieces: what is below or above may not be mapped.
-    const PIECE: u64 = 256;
     for piece in 0..(BELOW + ABOVE) / PIECE {
-        let mut bytes = [0; PIECE as usize];
+        let mut bytes = [0; 256];
         if memory
             .read(start.wrapping_add(piece * PIECE), &mut bytes)
             .is_err()
