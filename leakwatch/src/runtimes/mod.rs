@@ -8,6 +8,8 @@
 //! is bounded, and a link that leads nowhere ends it.
 
 mod binary;
+mod cpython;
+mod interpreters;
 mod jvm;
 mod memory;
 mod target;
@@ -17,7 +19,11 @@ use std::{collections::HashMap, fmt, io};
 
 use log::warn;
 
+pub use self::interpreters::Interpreters;
 use self::{
+    cpython::CPython,
+    interpreters::Interpreted,
+    jvm::Jvm,
     memory::Memory,
     target::Target,
     worker::{Job, Worker},
@@ -31,7 +37,10 @@ use crate::{
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[&jvm::Jvm];
+const RUNTIMES: &[&dyn Runtime] = &[&CPython, &Jvm];
+
+/// Those whose frames are taken with stacks.
+const INTERPRETERS: &[&dyn Interpreted] = &[&CPython];
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.

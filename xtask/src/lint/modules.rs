@@ -107,7 +107,15 @@ pub(super) const MODULES: &[Module] = &[
     effects("present::metrics", &["model", "present", "present::profile"]),
     effects(
         "call_sites",
-        &["model", "aggregate", "assemble", "decode", "unwind", "symbols"],
+        &[
+            "model",
+            "aggregate",
+            "assemble",
+            "decode",
+            "unwind",
+            "runtimes",
+            "symbols",
+        ],
     ),
     pure("trace::entry", &[]),
     pure("trace::cost", &["trace::entry"]),
