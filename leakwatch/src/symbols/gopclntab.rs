@@ -172,6 +172,22 @@ impl GoTable {
         self.text(self.files, at).map(shown)
     }
 
+    /// Whether a function of that name is in the program, inlined ones included.
+    pub(crate) fn has_function(&self, name: &str) -> bool {
+        let names = self.bytes.get(self.function_names..self.compilation_units);
+        let mut names = names.unwrap_or_default().split(|&byte| byte == 0);
+        names.any(|other| other == name.as_bytes())
+    }
+
+    /// The first source file whose path ends so.
+    pub(crate) fn file_that_ends(&self, end: &str) -> Option<&str> {
+        let files = self.bytes.get(self.files..self.values)?;
+        let file = files
+            .split(|&byte| byte == 0)
+            .find(|file| file.ends_with(end.as_bytes()))?;
+        str::from_utf8(file).ok()
+    }
+
     fn text(&self, table: usize, offset: u32) -> Option<&str> {
         let rest = self.bytes.get(table.checked_add(offset as usize)?..)?;
         let rest = &rest[..rest.len().min(MAX_TEXT)];

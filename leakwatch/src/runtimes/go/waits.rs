@@ -1,0 +1,205 @@
+//! Rows of a census: goroutines, by who started them and what they wait for.
+
+use std::{cmp::Reverse, collections::HashMap, rc::Rc};
+
+use super::{
+    allocations::rounded,
+    goroutines::{Goroutine, State},
+    library::Owner,
+    places::{Place, Places},
+    stacks,
+};
+use crate::{
+    model::census::{CensusRow, Counted, MAX_ROWS},
+    runtimes::memory::Memory,
+};
+
+/// What a goroutine waits for, in the words of Go's own tracebacks, by a function on its stack. The numbers of
+/// `g.waitreason` mean something else in each version.
+const REASONS: &[(&str, &str)] = &[
+    ("runtime.chanrecv", "chan receive"),
+    ("runtime.chansend", "chan send"),
+    ("runtime.selectgo", "select"),
+    ("runtime.block", "select (no cases)"),
+    ("runtime.netpollblock", "IO wait"),
+    ("time.Sleep", "sleep"),
+    ("runtime.semacquire1", "semacquire"),
+    ("sync.runtime_SemacquireMutex", "sync.Mutex.Lock"),
+    ("internal/sync.runtime_SemacquireMutex", "sync.Mutex.Lock"),
+    ("sync.runtime_SemacquireRWMutexR", "sync.RWMutex.RLock"),
+    ("sync.runtime_SemacquireRWMutex", "sync.RWMutex.Lock"),
+    ("sync.(*RWMutex).RLock", "sync.RWMutex.RLock"),
+    ("sync.(*RWMutex).Lock", "sync.RWMutex.Lock"),
+    ("sync.(*WaitGroup).Wait", "sync.WaitGroup.Wait"),
+    ("sync.(*Cond).Wait", "sync.Cond.Wait"),
+];
+
+/// What goroutines of one row have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    creator: u64,
+    start: u64,
+    state: State,
+    reason: Option<&'static str>,
+    /// A return address.
+    at: Option<u64>,
+}
+
+struct Group<'a> {
+    count: u64,
+    stack_bytes: u64,
+    oldest: &'a Goroutine,
+}
+
+/// How many are not the runtime's own: `isSystemGoroutine`.
+pub(super) fn of_program<'a>(alive: &'a [Goroutine], places: &mut Places) -> Vec<&'a Goroutine> {
+    let mut is_own = |goroutine: &&Goroutine| {
+        let place = places.at(goroutine.start);
+        let name = place.name();
+        !name.starts_with("runtime.")
+            || matches!(
+                name,
+                "runtime.main" | "runtime.corostart" | "runtime.handleAsyncEvent"
+            )
+    };
+    alive.iter().filter(|goroutine| is_own(goroutine)).collect()
+}
+
+/// Those that are most; each one stands for `weight`.
+pub(super) fn rows(
+    memory: &mut Memory,
+    goroutines: &[&Goroutine],
+    weight: f64,
+    places: &mut Places,
+    now_ns: u64,
+) -> Vec<CensusRow> {
+    let groups = grouped(memory, goroutines, places);
+    let oldest: Vec<&Goroutine> = groups.iter().map(|(_, group)| group.oldest).collect();
+    let stacks = whole_stacks(memory, &oldest, places);
+    let mut rows: Vec<CensusRow> = Vec::new();
+    for ((key, group), mut stack) in groups.into_iter().zip(stacks) {
+        let name = name(&key, places);
+        let count = rounded(group.count as f64 * weight);
+        let bytes = rounded(group.stack_bytes as f64 * weight);
+        let waited = group
+            .oldest
+            .wait_since
+            .and_then(|since| now_ns.checked_sub(since));
+        let oldest_seconds = waited.map(|waited| waited as f64 / 1e9);
+        if let Some(row) = rows.iter_mut().find(|row| row.name == name) {
+            row.count += count;
+            row.bytes = row.bytes.map(|sum| sum + bytes);
+            row.oldest_seconds = row
+                .oldest_seconds
+                .into_iter()
+                .chain(oldest_seconds)
+                .reduce(f64::max);
+            continue;
+        }
+        if places.is_code(key.creator) {
+            stack.push(key.creator);
+        }
+        rows.push(CensusRow {
+            counted: Counted::Goroutine,
+            name,
+            count,
+            bytes: Some(bytes),
+            oldest_seconds,
+            frames: places.frames(&stack),
+        });
+    }
+    rows
+}
+
+fn grouped<'a>(
+    memory: &mut Memory,
+    goroutines: &[&'a Goroutine],
+    places: &mut Places,
+) -> Vec<(Key, Group<'a>)> {
+    let waiting: Vec<&Goroutine> = goroutines
+        .iter()
+        .copied()
+        .filter(|goroutine| goroutine.state == State::Waits)
+        .collect();
+    let mut stacks = stacks::walk(memory, &waiting, |address| places.step_to_program(address)).into_iter();
+    let mut reasons = HashMap::new();
+    let mut groups: HashMap<Key, Group> = HashMap::new();
+    for &goroutine in goroutines {
+        let stack = if goroutine.state == State::Waits {
+            stacks.next().unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let is_own = |address: &u64| places.call(*address).owner == Owner::Program;
+        let at = stack.last().copied().filter(is_own);
+        let mut reason_at = |address: &u64| {
+            *reasons
+                .entry(*address)
+                .or_insert_with(|| reason(&places.call(*address)))
+        };
+        let key = Key {
+            creator: goroutine.creator,
+            start: goroutine.start,
+            state: goroutine.state,
+            // The outermost says most: a mutex is a semaphore.
+            reason: stack.iter().rev().find_map(&mut reason_at),
+            at,
+        };
+        let group = groups.entry(key).or_insert(Group {
+            count: 0,
+            stack_bytes: 0,
+            oldest: goroutine,
+        });
+        group.count += 1;
+        group.stack_bytes += goroutine.stack.end - goroutine.stack.start;
+        let age = |goroutine: &Goroutine| goroutine.wait_since.unwrap_or(u64::MAX);
+        if age(goroutine) < age(group.oldest) {
+            group.oldest = goroutine;
+        }
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(key, group)| (Reverse(group.count), key.creator, key.start, key.at));
+    groups.truncate(MAX_ROWS);
+    groups
+}
+
+/// Stacks to their ends; empty for what does not wait.
+fn whole_stacks(memory: &mut Memory, goroutines: &[&Goroutine], places: &mut Places) -> Vec<Vec<u64>> {
+    let walked = stacks::walk(memory, goroutines, |address| places.step(address));
+    let of_waiting = walked.into_iter().zip(goroutines).map(|(stack, goroutine)| {
+        if goroutine.state == State::Waits {
+            stack
+        } else {
+            Vec::new()
+        }
+    });
+    of_waiting.collect()
+}
+
+fn reason(place: &Rc<Place>) -> Option<&'static str> {
+    let is_it = |(function, _): &&(&str, &str)| *function == place.name();
+    REASONS.iter().find(is_it).map(|(_, reason)| *reason)
+}
+
+/// `main.spawn (leak.go:41), waits in chan receive at main.leakChan (leak.go:17)`.
+fn name(key: &Key, places: &mut Places) -> String {
+    let start = places.at(key.start);
+    let creator = places.call(key.creator);
+    let who = if start.name() == "runtime.main" {
+        "the main goroutine".to_owned()
+    } else if places.is_code(key.creator) {
+        creator.text()
+    } else {
+        start.text()
+    };
+    let at = match key.at {
+        Some(address) => places.call(address),
+        None => start,
+    };
+    match (key.state, key.reason) {
+        (State::Runs, _) => format!("{who}, runs"),
+        (State::Calls, _) => format!("{who}, in a system call of {}", at.name()),
+        (State::Waits, Some(reason)) => format!("{who}, waits in {reason} at {}", at.text()),
+        (State::Waits, None) => format!("{who}, waits at {}", at.text()),
+    }
+}
