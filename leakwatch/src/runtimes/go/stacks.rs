@@ -1,7 +1,7 @@
 //! Stacks of goroutines that wait. Go keeps frame pointers on amd64 and arm64: each points to the one before it, with the
 //! return address above. All stacks are walked at once, a frame at a time.
 
-use super::goroutines::Goroutine;
+use super::goroutines::{Goroutine, State};
 use crate::runtimes::memory::Memory;
 
 /// Frames of one stack at the most.
@@ -20,7 +20,8 @@ pub(super) enum Step {
     End,
 }
 
-/// Return addresses on each stack, innermost first; `step` says how far.
+/// Return addresses on each stack, innermost first; `step` says how far. Empty for who does not wait: such a stack changes
+/// while it is read.
 pub(super) fn walk(
     memory: &mut Memory,
     goroutines: &[&Goroutine],
@@ -29,7 +30,12 @@ pub(super) fn walk(
     let mut stacks = vec![Vec::new(); goroutines.len()];
     // Those that go on, with the frame to read next.
     let mut open: Vec<(usize, u64)> = Vec::new();
-    for (index, goroutine) in goroutines.iter().enumerate() {
+    let waiting = |goroutine: &&Goroutine| goroutine.state == State::Waits;
+    for (index, goroutine) in goroutines
+        .iter()
+        .enumerate()
+        .filter(|(_, goroutine)| waiting(goroutine))
+    {
         let goes_on = push(&mut stacks[index], goroutine.program_counter, &mut step);
         if goes_on && goroutine.holds(goroutine.frame_pointer) {
             open.push((index, goroutine.frame_pointer));
@@ -73,10 +79,7 @@ fn push(stack: &mut Vec<u64>, address: u64, step: &mut impl FnMut(u64) -> Step) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        process_stat,
-        runtimes::{go::goroutines::State, target::Target},
-    };
+    use crate::{process_stat, runtimes::target::Target};
 
     const CODE: u64 = 0x40_0000;
 

@@ -75,7 +75,7 @@ pub(super) fn rows(
 ) -> Vec<CensusRow> {
     let groups = grouped(memory, goroutines, places);
     let oldest: Vec<&Goroutine> = groups.iter().map(|(_, group)| group.oldest).collect();
-    let stacks = whole_stacks(memory, &oldest, places);
+    let stacks = stacks::walk(memory, &oldest, |address| places.step(address));
     let mut rows: Vec<CensusRow> = Vec::new();
     for ((key, group), mut stack) in groups.into_iter().zip(stacks) {
         let name = name(&key, places);
@@ -96,7 +96,7 @@ pub(super) fn rows(
                 .reduce(f64::max);
             continue;
         }
-        if places.is_code(key.creator) {
+        if creator_of(&key, places).is_some() {
             stack.push(key.creator);
         }
         rows.push(CensusRow {
@@ -116,20 +116,10 @@ fn grouped<'a>(
     goroutines: &[&'a Goroutine],
     places: &mut Places,
 ) -> Vec<(Key, Group<'a>)> {
-    let waiting: Vec<&Goroutine> = goroutines
-        .iter()
-        .copied()
-        .filter(|goroutine| goroutine.state == State::Waits)
-        .collect();
-    let mut stacks = stacks::walk(memory, &waiting, |address| places.step_to_program(address)).into_iter();
+    let stacks = stacks::walk(memory, goroutines, |address| places.step_to_program(address));
     let mut reasons = HashMap::new();
     let mut groups: HashMap<Key, Group> = HashMap::new();
-    for &goroutine in goroutines {
-        let stack = if goroutine.state == State::Waits {
-            stacks.next().unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+    for (&goroutine, stack) in goroutines.iter().zip(stacks) {
         let is_own = |address: &u64| places.call(*address).owner == Owner::Program;
         let at = stack.last().copied().filter(is_own);
         let mut reason_at = |address: &u64| {
@@ -163,34 +153,24 @@ fn grouped<'a>(
     groups
 }
 
-/// Stacks to their ends; empty for what does not wait.
-fn whole_stacks(memory: &mut Memory, goroutines: &[&Goroutine], places: &mut Places) -> Vec<Vec<u64>> {
-    let walked = stacks::walk(memory, goroutines, |address| places.step(address));
-    let of_waiting = walked.into_iter().zip(goroutines).map(|(stack, goroutine)| {
-        if goroutine.state == State::Waits {
-            stack
-        } else {
-            Vec::new()
-        }
-    });
-    of_waiting.collect()
-}
-
 fn reason(place: &Rc<Place>) -> Option<&'static str> {
     let is_it = |(function, _): &&(&str, &str)| *function == place.name();
     REASONS.iter().find(is_it).map(|(_, reason)| *reason)
 }
 
+/// The call that started them; `None` when the runtime itself did.
+fn creator_of(key: &Key, places: &mut Places) -> Option<Rc<Place>> {
+    let creator = places.is_code(key.creator).then(|| places.call(key.creator))?;
+    (creator.owner != Owner::Runtime).then_some(creator)
+}
+
 /// `main.spawn (leak.go:41), waits in chan receive at main.leakChan (leak.go:17)`.
 fn name(key: &Key, places: &mut Places) -> String {
     let start = places.at(key.start);
-    let creator = places.call(key.creator);
-    let who = if start.name() == "runtime.main" {
-        "the main goroutine".to_owned()
-    } else if places.is_code(key.creator) {
-        creator.text()
-    } else {
-        start.text()
+    let who = match creator_of(key, places) {
+        Some(creator) => creator.text(),
+        None if start.name() == "runtime.main" => "the main goroutine".to_owned(),
+        None => start.text(),
     };
     let at = match key.at {
         Some(address) => places.call(address),
