@@ -37,8 +37,6 @@ func startWaiter() { go waitForNobody() }
 
 // Prints what the runtime knows of itself: goroutines, sizes, and live sampled objects by function and size.
 func books() {
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
 	records := make([]runtime.MemProfileRecord, 10_000)
 	n, _ := runtime.MemProfile(records, false)
 	var sites []string
@@ -51,6 +49,9 @@ func books() {
 			own(record.Stack()), record.InUseBytes()/objects, objects)
 		sites = append(sites, site)
 	}
+	// Last: what this function allocates is on the books as well.
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
 	fmt.Printf(`{"goroutines":%d,"allocated":%d,"reserved":%d,"collections":%d,"rate":%d,"sites":[%s]}`+"\n",
 		runtime.NumGoroutine(), stats.HeapAlloc, stats.HeapSys, stats.NumGC, runtime.MemProfileRate,
 		strings.Join(sites, ","))
