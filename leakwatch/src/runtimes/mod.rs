@@ -8,6 +8,8 @@
 //! is bounded, and a link that leads nowhere ends it.
 
 mod binary;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod go;
 mod memory;
 mod target;

@@ -4,6 +4,8 @@
 mod allocations;
 mod buckets;
 mod build_info;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod goroutines;
 mod heap;
 mod layout;
@@ -23,7 +25,7 @@ use self::{
     roots::Search,
 };
 use super::{Runtime, Unknown, binary::Binary, memory::Memory, target::Target, unknown};
-use crate::model::census::{CensusRow, Counter, RuntimeView};
+use crate::model::census::{CensusRow, Counter, Heap, RuntimeView};
 
 const NAME: &str = "go";
 /// The section that every program of Go 1.13 and later has, stripped or not.
@@ -43,13 +45,11 @@ impl Runtime for Go {
         binary.section(BUILD_INFO)?;
         let program = self.0.of(&binary);
         let version = program.version.clone();
-        Some(match &program.map {
-            Ok(map) => RuntimeView {
-                version,
-                ..Reader::new(target, &binary, map, memory).view()
-            },
-            Err(why) => unknown(NAME, version, why),
-        })
+        let view = match &program.map {
+            Ok(map) => Reader::new(target, &binary, map, memory).view(),
+            Err(why) => unknown(NAME, None, why),
+        };
+        Some(RuntimeView { version, ..view })
     }
 }
 
@@ -75,14 +75,19 @@ impl<'a> Reader<'a> {
     }
 
     fn view(mut self) -> RuntimeView {
+        let (counters, mut rows) = match self.goroutines() {
+            Ok(seen) => seen,
+            // Where the one does not fit, what else looks as if it did is chance.
+            Err(why @ Unknown::Layout(_)) => return unknown(NAME, None, &why),
+            Err(why) => {
+                self.unknown.push(format!("goroutines: {why}"));
+                (Vec::new(), Vec::new())
+            }
+        };
         let heap = heap::read(self.memory, self.search.map, self.search.binary.bias());
         let heap = heap.unwrap_or_else(|why| {
             self.unknown.push(why.to_string());
-            crate::model::census::Heap::default()
-        });
-        let (counters, mut rows) = self.goroutines().unwrap_or_else(|why| {
-            self.unknown.push(format!("goroutines: {why}"));
-            (Vec::new(), Vec::new())
+            Heap::default()
         });
         match self.allocations() {
             Ok(allocations) => rows.extend(allocations),

@@ -9,8 +9,11 @@ use crate::model::{snapshot::FrameRow, stack::Function};
 pub(super) struct Place {
     /// As the file states it.
     address: u64,
-    pub(super) function: Option<Function>,
+    /// The innermost inlined one first; empty when they are not known.
+    functions: Box<[Function]>,
+    /// Whose the most telling one of them is, and which it is.
     pub(super) owner: Owner,
+    telling: usize,
 }
 
 /// Places of one process.
@@ -46,12 +49,17 @@ impl<'a> Places<'a> {
     pub(super) fn at(&mut self, address: u64) -> Rc<Place> {
         let look_up = || {
             let address = address.wrapping_sub(self.bias);
-            let function = self.map.table.find(address).ok();
-            let owner = function.as_ref().map(|function| self.map.library.owner(function));
+            let functions = self.map.table.find(address).unwrap_or_default();
+            let owners = functions.iter().map(|function| self.map.library.owner(function));
+            let telling = owners
+                .enumerate()
+                .reduce(|first, other| if other.1 > first.1 { other } else { first });
+            let (telling, owner) = telling.unwrap_or((0, Owner::Runtime));
             Rc::new(Place {
                 address,
-                owner: owner.unwrap_or(Owner::Runtime),
-                function,
+                functions,
+                owner,
+                telling,
             })
         };
         Rc::clone(self.known.entry(address).or_insert_with(look_up))
@@ -87,20 +95,25 @@ impl<'a> Places<'a> {
     pub(super) fn frames(&mut self, stack: &[u64]) -> Vec<FrameRow> {
         stack
             .iter()
-            .map(|&address| self.call(address).frame(self.module, self.map.build_id.as_ref()))
+            .flat_map(|&address| self.call(address).frames(self.module, self.map.build_id.as_ref()))
             .collect()
     }
 }
 
 impl Place {
-    /// Name of the function; empty when it is not known.
+    /// Name of the function that was not inlined; empty when it is not known.
     pub(super) fn name(&self) -> &str {
-        self.function.as_ref().map_or("", |function| &function.name)
+        self.functions.last().map_or("", |function| &function.name)
+    }
+
+    /// Names of all functions there.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.functions.iter().map(|function| function.name.as_str())
     }
 
     /// `main.handle (server.go:41)`.
     pub(super) fn text(&self) -> String {
-        let Some(function) = &self.function else {
+        let Some(function) = self.functions.get(self.telling) else {
             return format!("{:#x}", self.address);
         };
         let file = function.file.as_deref().map(base_name);
@@ -110,17 +123,24 @@ impl Place {
         }
     }
 
-    fn frame(&self, module: &str, build_id: Option<&String>) -> FrameRow {
-        let function = self.function.as_ref();
-        FrameRow {
+    fn frames(&self, module: &str, build_id: Option<&String>) -> Vec<FrameRow> {
+        let frame = |function: Option<&Function>, inlined| FrameRow {
             function: function.map(|function| function.name.clone()),
             file: function.and_then(|function| function.file.clone()),
             line: function.and_then(|function| function.line),
             module: module.to_owned(),
             build_id: build_id.cloned(),
             address: self.address,
-            inlined: false,
+            inlined,
             reason: function.is_none().then(|| "no symbol at this address".to_owned()),
+        };
+        match self.functions.split_last() {
+            Some((last, inlined)) => inlined
+                .iter()
+                .map(|function| frame(Some(function), true))
+                .chain([frame(Some(last), false)])
+                .collect(),
+            None => vec![frame(None, false)],
         }
     }
 }

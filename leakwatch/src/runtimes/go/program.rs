@@ -1,6 +1,7 @@
 //! What is to be known of a program once: its version, its functions, and where its file puts the runtime's variables.
 
 use std::{
+    fmt::Write as _,
     ops::Range,
     os::unix::fs::MetadataExt as _,
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -85,7 +86,7 @@ impl Map {
             layout,
             library: Library::of(&table, &info.module),
             code: in_file(code.start)..in_file(code.end),
-            build_id: build_id.map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect()),
+            build_id: build_id.as_deref().map(hexadecimal),
             // `linksetup` of cmd/link: the first one since Go 1.23.
             has_heap_profile: ["runtime.memProfileInternal", "runtime.MemProfile"]
                 .iter()
@@ -98,6 +99,14 @@ impl Map {
             table,
         })
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Device, inode, size, and time of the last change.

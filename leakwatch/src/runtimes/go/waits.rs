@@ -154,8 +154,9 @@ fn grouped<'a>(
 }
 
 fn reason(place: &Rc<Place>) -> Option<&'static str> {
-    let is_it = |(function, _): &&(&str, &str)| *function == place.name();
-    REASONS.iter().find(is_it).map(|(_, reason)| *reason)
+    let of = |name: &str| REASONS.iter().find(|(function, _)| *function == name);
+    let reasons: Vec<_> = place.names().filter_map(of).collect();
+    reasons.last().map(|(_, reason)| *reason)
 }
 
 /// The call that started them; `None` when the runtime itself did.
