@@ -9,6 +9,9 @@
 
 mod binary;
 mod cpython;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod go;
 mod interpreters;
 mod jvm;
 mod memory;
@@ -37,7 +40,7 @@ use crate::{
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[&CPython, &Jvm];
+const RUNTIMES: &[&dyn Runtime] = &[&go::GO, &CPython, &Jvm];
 
 /// Those whose frames are taken with stacks.
 const INTERPRETERS: &[&dyn Interpreted] = &[&CPython];
