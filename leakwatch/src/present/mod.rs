@@ -1,5 +1,6 @@
 //! Presenters: each sees one immutable [`crate::model::snapshot::Snapshot`] per tick, and nothing else.
 
+pub mod census;
 pub mod columns;
 pub mod fields;
 pub mod filter;

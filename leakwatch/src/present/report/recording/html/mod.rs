@@ -14,7 +14,7 @@ use super::{SHOWN_FRAMES, SHOWN_PROCESSES, SHOWN_SITES, frame, held, level, numb
 use crate::model::finding::{Finding, Resource};
 use crate::present::{
     fields::state_name,
-    findings::{sentence, weight},
+    findings::{self, sentence, weight},
     markup::Escaped,
     profile::{self, Profile, svg},
     recording::Recording,
@@ -110,6 +110,7 @@ impl Page {
             chart::draw(&mut self.out, course, finding, recording.length_ns())?;
         }
         self.evidence(finding)?;
+        self.holders(finding)?;
         self.sites(finding)?;
         self.flame(recording, finding)?;
         self.out.push_str("</article>\n");
@@ -135,6 +136,13 @@ impl Page {
             )?;
         }
         writeln!(self.out, "</tbody></table>")
+    }
+
+    fn holders(&mut self, finding: &Finding) -> fmt::Result {
+        for holder in &finding.holders {
+            writeln!(self.out, "<p>holds {}</p>", Escaped(&findings::holder(holder)))?;
+        }
+        Ok(())
     }
 
     fn sites(&mut self, finding: &Finding) -> fmt::Result {
