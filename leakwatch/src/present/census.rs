@@ -1,7 +1,7 @@
 //! What a runtime has on its books, in words: the same on the screen and in every report.
 
 use super::units;
-use crate::model::census::{CensusRow, Counted, RuntimeView};
+use crate::model::census::{Counted, RuntimeView};
 
 /// `java 21.0.2`.
 pub fn title(view: &RuntimeView) -> String {
@@ -35,10 +35,10 @@ pub fn numbers(view: &RuntimeView) -> Vec<(String, String)> {
 }
 
 /// How many there are, and what they take: `4012, 1.53 MiB`.
-pub fn amount(row: &CensusRow) -> String {
-    match row.bytes {
-        Some(bytes) => format!("{}, {}", units::count(row.count), units::bytes(bytes)),
-        None => units::count(row.count),
+pub fn amount(count: u64, bytes: Option<u64>) -> String {
+    match bytes {
+        Some(bytes) => format!("{}, {}", units::count(count), units::bytes(bytes)),
+        None => units::count(count),
     }
 }
 

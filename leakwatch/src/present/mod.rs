@@ -2,6 +2,7 @@
 
 pub mod census;
 pub mod columns;
+pub mod explain;
 pub mod fields;
 pub mod filter;
 pub mod findings;

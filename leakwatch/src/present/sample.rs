@@ -4,6 +4,7 @@ mod census;
 mod findings;
 mod recording;
 
+pub(crate) use census::census;
 pub(crate) use findings::findings;
 pub(crate) use recording::recording;
 
@@ -56,7 +57,7 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         state: State::Growing,
         sites: sites(),
         limits: findings::limits(),
-        census: Some(census::census(pid).into()),
+        census: Some(census(pid).into()),
     }
 }
 

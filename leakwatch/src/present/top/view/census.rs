@@ -31,7 +31,7 @@ fn one(theme: Theme, view: &RuntimeView, width: usize) -> Vec<Line<'static>> {
     for row in view.rows.iter().take(SHOWN) {
         let things = theme.text(&census::things(row.counted, &row.name)).into_owned();
         text.extend(lines::wrapped(
-            lines::entry(theme, &things, census::amount(row)),
+            lines::entry(theme, &things, census::amount(row.count, row.bytes)),
             width,
         ));
     }
