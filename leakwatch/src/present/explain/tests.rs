@@ -6,7 +6,7 @@ use super::{Explanation, Format, write};
 use crate::{model::snapshot::Snapshot, present::sample};
 
 /// Two readings a minute apart, with a census each.
-fn explained(first: Snapshot) -> Explanation {
+fn explained(first: &Snapshot) -> Explanation {
     let mut second = first.clone();
     second.uptime_ns += 60_000_000_000;
     second.time_unix_ms += 60_000;
@@ -20,7 +20,7 @@ fn explained(first: Snapshot) -> Explanation {
     census.taken_ns += 45_000_000_000;
     census.views[0].rows[1].count += 441;
     census.views[0].rows[1].bytes = census.views[0].rows[1].bytes.map(|bytes| bytes + 42_336);
-    let mut explanation = Explanation::begin(4711, &first).unwrap();
+    let mut explanation = Explanation::begin(4711, first).unwrap();
     assert!(explanation.add(&second));
     explanation
 }
@@ -35,13 +35,13 @@ fn written(explanation: &Explanation, format: Format, ascii: bool) -> String {
 fn the_page_for_a_terminal() {
     insta::assert_snapshot!(
         "text",
-        written(&explained(sample::snapshot()), Format::Text, false)
+        written(&explained(&sample::snapshot()), Format::Text, false)
     );
 }
 
 #[test]
 fn the_page_for_programs() {
-    let document = written(&explained(sample::snapshot()), Format::Json, false);
+    let document = written(&explained(&sample::snapshot()), Format::Json, false);
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
     let rest: serde_json::Map<_, _> = document
         .as_object()
@@ -63,7 +63,7 @@ fn the_page_for_programs() {
 
 #[test]
 fn the_page_for_a_browser() {
-    let page = written(&explained(sample::snapshot()), Format::Html, false);
+    let page = written(&explained(&sample::snapshot()), Format::Html, false);
     // The flame graph has snapshots of its own.
     let page: Vec<&str> = page.lines().filter(|line| !line.contains("data:image")).collect();
     insta::assert_snapshot!("html", page.join("\n"));
@@ -71,7 +71,7 @@ fn the_page_for_a_browser() {
 
 #[test]
 fn hostile_names_are_text_in_every_format() {
-    let explanation = explained(sample::hostile());
+    let explanation = explained(&sample::hostile());
     let text = written(&explanation, Format::Text, false);
     assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
     assert!(written(&explanation, Format::Text, true).is_ascii());
@@ -92,7 +92,7 @@ fn hostile_names_are_text_in_every_format() {
             }
         }
     }
-    let html = written(&explained(snapshot), Format::Html, false);
+    let html = written(&explained(&snapshot), Format::Html, false);
     assert!(!html.contains("<script>"), "{html}");
 }
 

@@ -65,7 +65,7 @@ fn document(recording: &Recording) -> Result<String, fmt::Error> {
 }
 
 /// A page that is being written.
-pub struct Page {
+pub(in crate::present) struct Page {
     /// What there is of it.
     pub(in crate::present) out: String,
     flames: usize,
