@@ -99,6 +99,17 @@ pub(super) const MODULES: &[Module] = &[
             "present::recording",
         ],
     ),
+    pure(
+        "present::explain",
+        &[
+            "model",
+            "present",
+            "present::profile",
+            "present::findings",
+            "present::recording",
+            "present::report",
+        ],
+    ),
     // `top` saves what it shows as a report.
     effects(
         "present::top",
@@ -164,6 +175,7 @@ pub(super) const MODULES: &[Module] = &[
             "present::profile",
             "present::findings",
             "present::recording",
+            "present::explain",
             "hook",
             "unwind",
             "symbols",
