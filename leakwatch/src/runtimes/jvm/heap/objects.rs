@@ -85,10 +85,7 @@ impl<'a> Walk<'a> {
                 };
                 continue;
             }
-            let object = header(from, bytes, cursor.at, memory)
-                .filter(|header| cursor.is_aligned || is_quiet(header))
-                .and_then(|header| self.object(&header, cursor.at, memory))
-                .filter(|(_, size)| *size <= span.limit - cursor.at);
+            let object = self.object_at(span, (from, bytes), cursor, memory);
             if let Some((name, size)) = object {
                 self.count(name, size);
                 cursor.at = cursor.at.saturating_add(size);
@@ -97,6 +94,29 @@ impl<'a> Walk<'a> {
             }
             cursor.is_aligned = object.is_some();
         }
+    }
+
+    /// Index of the name and size of the object there. Behind a gap it must have another one behind it.
+    fn object_at(
+        &mut self,
+        span: &Span,
+        (from, bytes): (u64, &[u8]),
+        cursor: &Cursor,
+        memory: &mut Memory,
+    ) -> Option<(usize, u64)> {
+        let fits = |at: u64, size: u64| size <= span.limit - at;
+        let first = header(from, bytes, cursor.at, memory)?;
+        let object = self.object(&first, cursor.at, memory)?;
+        if !fits(cursor.at, object.1) {
+            return None;
+        }
+        let next = cursor.at + object.1;
+        if cursor.is_aligned || next >= span.end {
+            return (cursor.is_aligned || is_quiet(&first)).then_some(object);
+        }
+        let second = header(from, bytes, next, memory)?;
+        let is_followed = self.gap(next).is_some() || self.object(&second, next, memory).is_some();
+        (is_quiet(&first) && is_followed).then_some(object)
     }
 
     /// Index of the name and size of the object with this header.
