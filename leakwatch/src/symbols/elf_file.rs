@@ -149,6 +149,20 @@ impl ElfFile {
         Ok(bytes)
     }
 
+    /// Fills `buffer` with a section's bytes from `offset` on, as far as there are any; returns how many.
+    pub(crate) fn read_section(
+        &self,
+        section: &Section,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        let left = section.sh_size(ORDER).saturating_sub(offset);
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let at = section.sh_offset(ORDER).saturating_add(offset);
+        self.file.read_exact_at(&mut buffer[..length], at)?;
+        Ok(length)
+    }
+
     /// `NT_GNU_BUILD_ID`, or Go's build id where there is no such note.
     pub(crate) fn build_id(&self) -> Option<Vec<u8>> {
         let mut go = None;

@@ -40,8 +40,12 @@ pub(super) const MODULES: &[Module] = &[
     effects("limits", &["model"]),
     effects("process_stat", &["model"]),
     effects("confirm", &["model", "process_stat"]),
-    effects("runtimes", &["model", "process_stat", "target_file", "symbols"]),
-    effects("attribute", &["model", "raw", "aggregate"]),
+    effects(
+        "runtimes",
+        &["model", "process_stat", "target_file", "symbols", "recognise"],
+    ),
+    effects("recognise", &["model", "target_file", "symbols"]),
+    effects("attribute", &["model", "raw", "aggregate", "recognise"]),
     pure(
         "assemble",
         &["model", "raw", "aggregate", "detect", "attribute", "subjects"],
