@@ -58,6 +58,10 @@ pub mod symbols;
 #[cfg(feature = "kernel")]
 mod target_file;
 #[cfg(feature = "kernel")]
+mod target_memory;
+#[cfg(feature = "kernel")]
 pub mod trace;
 #[cfg(feature = "kernel")]
 pub mod unwind;
+#[cfg(feature = "kernel")]
+mod v8;

@@ -8,6 +8,7 @@
 //! is bounded, and a link that leads nowhere ends it.
 
 mod binary;
+mod jvm;
 mod memory;
 mod target;
 mod worker;
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[];
+const RUNTIMES: &[&dyn Runtime] = &[&jvm::Jvm];
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.
@@ -65,6 +66,9 @@ enum Unknown {
     /// What was read is not what has to be there.
     #[error("its memory is not laid out as that of its version: {0}")]
     Layout(&'static str),
+    /// It describes itself, without this.
+    #[error("it does not say where {0} is")]
+    Missing(&'static str),
     /// It does not keep what is looked for.
     #[error("{0}")]
     NotKept(&'static str),

@@ -163,6 +163,21 @@ impl ElfFile {
         Ok(length)
     }
 
+    /// What lies at an address of a section when the program starts: zeros where the file has no contents for it (`.bss`).
+    pub(crate) fn initial(&self, section: &Section, address: u64, buffer: &mut [u8]) -> Result<(), Reason> {
+        let offset = address.wrapping_sub(section.sh_addr(ORDER));
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > section.sh_size(ORDER)) {
+            return Err(Reason::BrokenElf);
+        }
+        if section.sh_type(ORDER) == SHT_NOBITS {
+            buffer.fill(0);
+            return Ok(());
+        }
+        let at = section.sh_offset(ORDER).checked_add(offset);
+        Ok(read_at(&self.file, buffer, at.ok_or(Reason::BrokenElf)?)?)
+    }
+
     /// `NT_GNU_BUILD_ID`, or Go's build id where there is no such note.
     pub(crate) fn build_id(&self) -> Option<Vec<u8>> {
         let mut go = None;

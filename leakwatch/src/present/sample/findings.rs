@@ -68,6 +68,7 @@ fn sockets(payments: &ProcessRow) -> Finding {
             evidence("floor", 1.2, "7 of the last 8 minima are new highs"),
             evidence("prior", -2.5, "few processes leak"),
         ],
+        holders: Vec::new(),
         sites: vec![
             FindingSite {
                 live: Some(288),
@@ -109,6 +110,7 @@ fn heap(payments: &ProcessRow) -> Finding {
             ),
             evidence("load", -0.7, "it follows the work done in part: correlation 0.44"),
         ],
+        holders: Vec::new(),
         sites: vec![FindingSite {
             bytes: Some(360 * MIB),
             share: 0.94,
@@ -186,6 +188,7 @@ pub(crate) fn about(process: &ProcessRow) -> Finding {
         since_unix_ms: None,
         evidence: Vec::new(),
         sites: Vec::new(),
+        holders: Vec::new(),
     }
 }
 
