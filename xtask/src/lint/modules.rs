@@ -50,10 +50,12 @@ pub(super) const MODULES: &[Module] = &[
             "target_file",
             "target_memory",
             "symbols",
+            "recognise",
             "v8",
         ],
     ),
-    effects("attribute", &["model", "raw", "aggregate"]),
+    effects("recognise", &["model", "target_file", "symbols"]),
+    effects("attribute", &["model", "raw", "aggregate", "recognise"]),
     pure(
         "assemble",
         &["model", "raw", "aggregate", "detect", "attribute", "subjects"],
