@@ -39,6 +39,7 @@ const HELD_NS: u64 = 900_000_000_000;
 const HELD_SPAN: f64 = 300.0;
 /// Floors of this scale, 4 s, say what is held now.
 const NOW: usize = 1;
+const FLOOR_SECONDS: f64 = 4.0;
 /// The level has to have risen by this part of what survives, or deaths were missed.
 const RISEN: f64 = 0.5;
 /// A forecast is made every 4 s; every second for a process watched shorter than this, seconds.
@@ -333,10 +334,8 @@ impl Watch {
         let now = self.bank.seconds(tick.now_ns);
         let floor = history.last().map_or(tick.level as f64, |last| last.floor);
         let best = self.survivals.found().first().filter(|best| best.rising);
-        let rise = best.map(|best| {
-            let since = now - tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
-            (floor - floor_at(&history, since)).max(0.0)
-        });
+        let since = best.map(|best| now - tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9);
+        let rise = since.map(|since| (floor - floor_at(&history, since)).max(0.0));
         let risen = best.zip(rise).is_some_and(|(best, rise)| match tick.resource {
             Resource::Memory => rise >= stakes.quantum,
             _ => rise >= RISEN * best.held as f64,
@@ -350,9 +349,10 @@ impl Watch {
                 _ => gained.min(best.overdue as f64),
             }
         });
-        let enough = best.zip(rise).map_or(stakes.overdue, |(best, rise)| {
-            let seconds = tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
-            stakes.enough(tick.resource, rise / seconds.max(1.0))
+        let enough = since.zip(rise).map_or(stakes.overdue, |(since, rise)| {
+            // The newest floor is some seconds old, and what was gained was gained until then.
+            let until = history.last().map_or(now, |last| last.at);
+            stakes.enough(tick.resource, rise / (until - since).max(FLOOR_SECONDS))
         });
         // A program that loads its data looks like one that leaks, stale pages included, until it is done.
         let confirmed = tick.resource != Resource::Memory && self.looks.confirms(tick.now_ns);
