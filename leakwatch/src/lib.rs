@@ -44,6 +44,8 @@ mod own_use;
 #[cfg(feature = "kernel")]
 mod process_stat;
 #[cfg(feature = "kernel")]
+mod recognise;
+#[cfg(feature = "kernel")]
 pub mod runtimes;
 #[cfg(feature = "kernel")]
 pub mod sampler;
@@ -56,6 +58,10 @@ pub mod symbols;
 #[cfg(feature = "kernel")]
 mod target_file;
 #[cfg(feature = "kernel")]
+mod target_memory;
+#[cfg(feature = "kernel")]
 pub mod trace;
 #[cfg(feature = "kernel")]
 pub mod unwind;
+#[cfg(feature = "kernel")]
+mod v8;

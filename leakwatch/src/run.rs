@@ -292,6 +292,7 @@ impl Pipeline {
         self.censuses.retain(|process, _| wanted.contains(process));
         for wish in &wishes {
             if let Some(census) = world.censuses.census(moment.monotonic_ns, wish) {
+                self.detection.counted(&census);
                 self.censuses.insert(wish.process, Arc::new(census));
             }
         }

@@ -164,9 +164,30 @@ impl Memory {
         end: u64,
         mut piece: impl FnMut(u64, &[u8]) -> bool,
     ) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let mut at = start;
+        while let Some(from) = self.next_resident(at, end, &mut bytes)? {
+            if !piece(from, &bytes) {
+                break;
+            }
+            at = from + bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads the first resident pages of `start..end` that follow one another into `bytes`, at most 1 MiB of them, and says
+    /// where they are; `None` when no page there is resident. For walks that skip, or read elsewhere in between.
+    ///
+    /// # Errors
+    /// When it cannot be told what is resident.
+    pub(super) fn next_resident(
+        &mut self,
+        start: u64,
+        end: u64,
+        bytes: &mut Vec<u8>,
+    ) -> io::Result<Option<u64>> {
         const ENTRIES: u64 = 256;
         let mut entries = [0; (ENTRIES * 8) as usize];
-        let mut buffer = vec![0; usize::try_from(ENTRIES * PAGE).unwrap_or(0)];
         let mut at = start - start % PAGE;
         while at < end {
             let pages = (end - at).div_ceil(PAGE).min(ENTRIES);
@@ -183,14 +204,14 @@ impl Memory {
                 if !run[0] {
                     continue;
                 }
-                let into = &mut buffer[..usize::try_from(run.len() as u64 * PAGE).unwrap_or(0)];
-                if self.read(from, into).is_ok() && !piece(from, into) {
-                    return Ok(());
+                bytes.resize(run.len() * usize::try_from(PAGE).unwrap_or(0), 0);
+                if self.read(from, bytes).is_ok() {
+                    return Ok(Some(from));
                 }
             }
             at += pages * PAGE;
         }
-        Ok(())
+        Ok(None)
     }
 
     fn pagemap(&mut self) -> io::Result<&File> {

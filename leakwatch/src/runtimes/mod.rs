@@ -9,7 +9,11 @@
 
 mod binary;
 mod cpython;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod go;
 mod interpreters;
+mod jvm;
 mod memory;
 mod target;
 mod worker;
@@ -22,6 +26,7 @@ pub use self::interpreters::Interpreters;
 use self::{
     cpython::CPython,
     interpreters::Interpreted,
+    jvm::Jvm,
     memory::Memory,
     target::Target,
     worker::{Job, Worker},
@@ -35,7 +40,7 @@ use crate::{
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[&CPython];
+const RUNTIMES: &[&dyn Runtime] = &[&go::GO, &CPython, &Jvm];
 
 /// Those whose frames are taken with stacks.
 const INTERPRETERS: &[&dyn Interpreted] = &[&CPython];
@@ -73,6 +78,9 @@ enum Unknown {
     /// What was read is not what has to be there.
     #[error("its memory is not laid out as that of its version: {0}")]
     Layout(&'static str),
+    /// It describes itself, without this.
+    #[error("it does not say where {0} is")]
+    Missing(&'static str),
     /// It does not keep what is looked for.
     #[error("{0}")]
     NotKept(&'static str),
