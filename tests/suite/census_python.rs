@@ -11,11 +11,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use leakwatch::{
-    model::census::{Census, Counted, RuntimeView},
-    runtimes::census_now,
-};
-use leakwatch_tests::python;
+use leakwatch::model::census::{Census, Counted, RuntimeView};
+use leakwatch_tests::{binary, python};
 use serde::Deserialize;
 
 const VERSIONS: &[&str] = &["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"];
@@ -127,7 +124,8 @@ impl Program {
     }
 
     fn census(&self) -> Result<Census> {
-        census_now(self.child.id(), 0).context("no census")
+        let census = binary::stdout(&binary::census()?, [self.child.id().to_string()])?;
+        Ok(serde_json::from_slice(&census)?)
     }
 
     /// Writes what the census cost, and what requests noticed of it.
