@@ -53,6 +53,7 @@ const LIBRARIES: &[(Layer, &[&str])] = &[
             "libSystem.Native.so",
             "libclrjit.so",
             "libcoreclr.so",
+            "libffi.so",
             "libjava.so",
             "libjli.so",
             "libjvm.so",
