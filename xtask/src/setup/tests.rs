@@ -25,6 +25,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("prometheus", "prometheus"),
     ("prometheus-process-exporter", "prometheus-process-exporter"),
     ("python3", "python3"),
+    ("python3-pip", "pip3"),
     ("runc", "runc"),
     ("strace", "strace"),
     ("tmux", "tmux"),
