@@ -177,6 +177,14 @@ impl Pipeline {
         &self.host
     }
 
+    /// Every process with a language runtime that was recognised: which image, and which runtime.
+    pub fn runtimes(&self) -> impl Iterator<Item = (ProcessId, u32, &str)> {
+        self.host.processes().filter_map(|process| {
+            let runtime = self.attribution.runtime(&process.id)?;
+            Some((process.id, process.row.exec_id, runtime))
+        })
+    }
+
     /// Processes of which more stacks are wanted.
     pub fn suspects(&self) -> impl Iterator<Item = u32> {
         self.suspects.iter().copied()

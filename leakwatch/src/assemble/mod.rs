@@ -241,7 +241,7 @@ fn health(host: &Host, mut health: Health) -> Health {
             "THREADS" => totals.counter(Counter::ThreadsFull),
             "PROCESSES" => totals.counter(Counter::ProcessesFull),
             "FEED" => totals.counter(Counter::FeedDropped),
-            _ => 0,
+            _ => map.full,
         };
     }
     let approximate = |process: &Process| process.row.flags & flag::RSS_EXACT == 0 && !process.is_zombie();

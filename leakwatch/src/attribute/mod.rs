@@ -119,6 +119,11 @@ impl Attribution {
         self.known.get(id)?.facts.unit.clone()
     }
 
+    /// The language runtime of a process.
+    pub fn runtime(&self, id: &ProcessId) -> Option<&str> {
+        self.known.get(id)?.facts.runtime.as_deref()
+    }
+
     /// Facts about a process.
     pub fn of(&self, id: &ProcessId) -> ProcessFacts {
         self.known

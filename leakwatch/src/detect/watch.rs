@@ -391,11 +391,9 @@ impl Watch {
         if contrary {
             self.past.kept = None;
         }
-        if let Some(books) = tick.books {
-            books.testify(&stand, &mut case);
-        }
         let witnesses: [&dyn Witness; 3] = [&self.looks, &self.forecast, &self.past];
-        for witness in witnesses {
+        let books = tick.books.map(|books| books as &dyn Witness);
+        for witness in witnesses.into_iter().chain(books) {
             witness.testify(&stand, &mut case);
         }
         if let Some(bar) = self.standing.bar().filter(|_| !contrary) {

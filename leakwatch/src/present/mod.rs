@@ -1,6 +1,8 @@
 //! Presenters: each sees one immutable [`crate::model::snapshot::Snapshot`] per tick, and nothing else.
 
+pub mod census;
 pub mod columns;
+pub mod explain;
 pub mod fields;
 pub mod filter;
 pub mod findings;

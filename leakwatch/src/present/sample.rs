@@ -1,8 +1,10 @@
 //! Snapshots for the presenters' tests: every field is filled, nothing depends on the machine.
 
+mod census;
 mod findings;
 mod recording;
 
+pub(crate) use census::census;
 pub(crate) use findings::findings;
 pub(crate) use recording::recording;
 
@@ -55,7 +57,7 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         state: State::Growing,
         sites: sites(),
         limits: findings::limits(),
-        census: None,
+        census: Some(census(pid).into()),
     }
 }
 
@@ -296,6 +298,9 @@ fn name_everything_else(snapshot: &mut Snapshot, name: &str) {
         }
     }
     for process in &mut snapshot.processes {
+        if let Some(census) = &mut process.census {
+            census::name(std::sync::Arc::make_mut(census), name);
+        }
         process.fd_kinds = Some([(name.to_owned(), 3)].into());
         for limit in &mut process.limits {
             limit.limit.name = name.into();

@@ -42,10 +42,14 @@ struct Block {
 
 impl Memory {
     pub(super) fn of(target: &Target) -> Self {
-        let pid = target.process().pid;
+        Self::of_process(target.process().pid)
+    }
+
+    /// Opens nothing, so that it costs nothing to make one for a few values.
+    pub(super) fn of_process(pid: u32) -> Self {
         Self {
             pid: libc::pid_t::try_from(pid).unwrap_or(-1),
-            pagemap: File::open(format!("/proc/{pid}/pagemap")).ok(),
+            pagemap: None,
             slots: Vec::new(),
             bytes_read: 0,
             paced: 0,
@@ -189,8 +193,7 @@ impl Memory {
         while at < end {
             let pages = (end - at).div_ceil(PAGE).min(ENTRIES);
             let wanted = &mut entries[..usize::try_from(pages * 8).unwrap_or(0)];
-            let pagemap = self.pagemap.as_ref().ok_or(io::ErrorKind::PermissionDenied)?;
-            pagemap.read_exact_at(wanted, at / PAGE * 8)?;
+            self.pagemap()?.read_exact_at(wanted, at / PAGE * 8)?;
             let present: Vec<bool> = wanted
                 .chunks_exact(8)
                 .map(|entry| entry.first_chunk().map_or(0, |entry| u64::from_ne_bytes(*entry)) & PRESENT != 0)
@@ -210,6 +213,14 @@ impl Memory {
             at += pages * PAGE;
         }
         Ok(None)
+    }
+
+    fn pagemap(&mut self) -> io::Result<&File> {
+        let opened = match self.pagemap.take() {
+            Some(opened) => opened,
+            None => File::open(format!("/proc/{}/pagemap", self.pid))?,
+        };
+        Ok(self.pagemap.insert(opened))
     }
 
     fn block(&mut self, start: u64) -> Option<&[u8]> {

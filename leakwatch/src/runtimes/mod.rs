@@ -8,8 +8,11 @@
 //! is bounded, and a link that leads nowhere ends it.
 
 mod binary;
+mod cpython;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod go;
+mod interpreters;
 mod jvm;
 mod memory;
 mod target;
@@ -19,7 +22,11 @@ use std::{collections::HashMap, fmt, io};
 
 use log::warn;
 
+pub use self::interpreters::Interpreters;
 use self::{
+    cpython::CPython,
+    interpreters::Interpreted,
+    jvm::Jvm,
     memory::Memory,
     target::Target,
     worker::{Job, Worker},
@@ -34,7 +41,10 @@ use crate::{
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[&jvm::Jvm];
+const RUNTIMES: &[&dyn Runtime] = &[&go::GO, &CPython, &Jvm];
+
+/// Those whose frames are taken with stacks.
+const INTERPRETERS: &[&dyn Interpreted] = &[&CPython];
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.

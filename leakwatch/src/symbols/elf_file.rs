@@ -3,7 +3,12 @@
 //! Read with `pread` and never mapped: whoever owns the file may truncate it at any moment, and a mapping would answer that
 //! with SIGBUS.
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _};
+use std::{
+    fs::{File, Metadata},
+    io,
+    ops::Range,
+    os::unix::fs::FileExt as _,
+};
 
 use object::{
     LittleEndian,
@@ -94,6 +99,11 @@ impl ElfFile {
             elf.names = elf.data(&names, MAX_NAMES)?;
         }
         Ok(elf)
+    }
+
+    /// Which file it is.
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
     }
 
     /// What is loaded into memory.

@@ -104,6 +104,17 @@ pub(super) const MODULES: &[Module] = &[
             "present::recording",
         ],
     ),
+    pure(
+        "present::explain",
+        &[
+            "model",
+            "present",
+            "present::profile",
+            "present::findings",
+            "present::recording",
+            "present::report",
+        ],
+    ),
     // `top` saves what it shows as a report.
     effects(
         "present::top",
@@ -112,7 +123,15 @@ pub(super) const MODULES: &[Module] = &[
     effects("present::metrics", &["model", "present", "present::profile"]),
     effects(
         "call_sites",
-        &["model", "aggregate", "assemble", "decode", "unwind", "symbols"],
+        &[
+            "model",
+            "aggregate",
+            "assemble",
+            "decode",
+            "unwind",
+            "runtimes",
+            "symbols",
+        ],
     ),
     pure("trace::entry", &[]),
     pure("trace::cost", &["trace::entry"]),
@@ -161,6 +180,7 @@ pub(super) const MODULES: &[Module] = &[
             "present::profile",
             "present::findings",
             "present::recording",
+            "present::explain",
             "hook",
             "unwind",
             "symbols",

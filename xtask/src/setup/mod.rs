@@ -3,6 +3,7 @@
 
 mod apt;
 mod bpf;
+mod go;
 mod java;
 mod tests;
 
@@ -36,6 +37,7 @@ pub(crate) fn build_needs(sh: &Shell) -> Result<()> {
 pub(crate) fn test_needs(sh: &Shell) -> Result<()> {
     tests::packages(sh)?;
     java::runtimes(sh)?;
+    go::toolchains(sh)?;
     tests::qemu(sh)
 }
 

@@ -74,9 +74,7 @@ pub(super) fn is_generic(runtime: &str, counted: Counted, name: &str) -> bool {
     name.ends_with("[]")
         || name.starts_with(NATIVE)
         || words.contains(&name)
-        || libraries
-            .flat_map(|(_, prefixes)| prefixes.iter())
-            .any(|prefix| is_of(prefix))
+        || libraries.flat_map(|(_, prefixes)| prefixes.iter()).any(is_of)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! A finding in one sentence: who leaks what, where, how fast, how sure that is, and when it ends.
 
-use super::style::{amount, rate, seconds};
+use super::{
+    holder,
+    style::{amount, rate, seconds},
+};
 use crate::model::{
     finding::{Class, Finding, FindingSite, Resource, Span, Subject, Verdict},
     snapshot::FrameRow,
@@ -13,11 +16,16 @@ const ID_DIGITS: usize = 12;
 pub fn sentence(finding: &Finding) -> String {
     let mut parts = Vec::new();
     let kind = kinds(finding);
-    match (finding.sites.first().map(place), kind) {
-        (Some(place), Some(kind)) => parts.push(format!("{kind} at {place}")),
-        (Some(place), None) => parts.push(format!("at {place}")),
-        (None, Some(kind)) => parts.push(kind),
-        (None, None) => {}
+    match (
+        holder::top_holder(finding),
+        finding.sites.first().map(place),
+        kind,
+    ) {
+        (Some(holder), ..) => parts.push(holder::clause(holder)),
+        (_, Some(place), Some(kind)) => parts.push(format!("{kind} at {place}")),
+        (_, Some(place), None) => parts.push(format!("at {place}")),
+        (_, None, Some(kind)) => parts.push(kind),
+        (_, None, None) => {}
     }
     if let Some(estimate) = finding.rate_per_second {
         parts.push(rate(finding.resource, estimate.value));
@@ -191,6 +199,17 @@ mod tests {
         assert!(sentence(&finding).contains("at libc.so.6+0x12345,"));
         finding.sites[0].frames.clear();
         assert!(sentence(&finding).contains("at a place whose stack was not taken,"));
+    }
+
+    #[test]
+    fn what_a_runtime_has_on_its_books_is_named() {
+        let mut finding = sample::growth();
+        finding.holders = vec![sample::holder()];
+        assert_eq!(
+            sentence(&finding),
+            "shop.service, mostly worker (pid 99), holds more and more memory, ever more slowly: HttpPool$Lease objects, \
+             +9.8/s, 91 % of the growth, +20.5 KiB/s, 412 MiB in use, confidence 0.31"
+        );
     }
 
     #[test]

@@ -159,6 +159,26 @@ impl SnapshotCollector {
                     Some(sample(&labels, value(resource, standing)?))
                 })
                 .collect(),
+            Source::GroupRuntime(value) => self
+                .groups
+                .iter()
+                .flat_map(|group| group.books.iter().map(move |books| (&group.key, books)))
+                .filter_map(|(key, (runtime, books))| {
+                    Some(sample(&[&key.process, &key.container, runtime], value(books)?))
+                })
+                .collect(),
+            Source::GroupCounters => self
+                .groups
+                .iter()
+                .flat_map(|group| group.books.iter().map(move |books| (&group.key, books)))
+                .flat_map(|(key, (runtime, books))| {
+                    let counters = books.counters.iter();
+                    counters.map(move |(name, value)| (key, *runtime, *name, *value as f64))
+                })
+                .map(|(key, runtime, name, value)| {
+                    sample(&[&key.process, &key.container, runtime, name], value)
+                })
+                .collect(),
             Source::Probe(value) => self
                 .snapshot
                 .health
@@ -285,7 +305,12 @@ mod tests {
             ..row(4_711, "java")
         };
         java.id.start_time_ns = 60_250_000_000;
-        java.limits = sample::process(4_711, "java").limits;
+        let seen = sample::process(4_711, "java");
+        (java.limits, java.census) = (seen.limits, seen.census);
+        let census = java.census.as_mut().map(Arc::make_mut);
+        if let Some(view) = census.and_then(|census| census.views.first_mut()) {
+            view.heap.free = Some(4_096);
+        }
         let odd = ProcessRow {
             fds: 3,
             ..row(7, "a \"b\\ c\u{1b}[31m")

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::books::{self, BooksByRuntime};
 use super::standing::{Standing, Standings};
 use crate::model::{
     finding::{Finding, Resource, Verdict},
@@ -93,6 +94,8 @@ pub(super) struct Group {
     pub(super) oldest_start_seconds: Option<f64>,
     /// What is found about each resource.
     pub(super) standings: Standings,
+    /// What its runtimes hold, as far as they were asked.
+    pub(super) books: BooksByRuntime,
 }
 
 /// How far one process has used up its descriptors.
@@ -135,6 +138,7 @@ impl Group {
             threads_growth: None,
             oldest_start_seconds: None,
             standings: Standings::default(),
+            books: BooksByRuntime::new(),
         }
     }
 
@@ -175,6 +179,9 @@ impl Group {
             self.oldest_start_seconds
                 .map_or(start, |oldest| oldest.min(start)),
         );
+        if let Some(census) = &row.census {
+            books::add(&mut self.books, census);
+        }
         for (resource, standing) in Resource::ALL.into_iter().zip(&mut self.standings) {
             let findings = findings.iter().copied();
             standing.add(
@@ -216,6 +223,7 @@ impl Group {
         for (standing, more) in self.standings.iter_mut().zip(&group.standings) {
             standing.fold(more);
         }
+        books::fold(&mut self.books, &group.books);
     }
 }
 

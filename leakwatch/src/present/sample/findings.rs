@@ -2,7 +2,10 @@
 
 use super::{MIB, frame, process, quiet};
 use crate::model::{
-    finding::{Class, Estimate, Evidence, Finding, FindingSite, Limit, Resource, Span, Subject, Verdict},
+    census::Counted,
+    finding::{
+        Class, Estimate, Evidence, Finding, FindingSite, Holder, Limit, Resource, Span, Subject, Verdict,
+    },
     snapshot::{FrameRow, LimitUse, ProcessRow},
 };
 
@@ -110,13 +113,32 @@ fn heap(payments: &ProcessRow) -> Finding {
             ),
             evidence("load", -0.7, "it follows the work done in part: correlation 0.44"),
         ],
-        holders: Vec::new(),
+        holders: vec![
+            holder("com.shop.Cache$Entry", 12_400, 0.91),
+            holder("byte[]", 88_000, 0.06),
+        ],
         sites: vec![FindingSite {
             bytes: Some(360 * MIB),
             share: 0.94,
             ..site("first_touch", "Cache::insert", ("src/cache.cc", 204))
         }],
         ..about(payments)
+    }
+}
+
+/// Objects of a class that are more and more.
+fn holder(name: &str, count: u64, share: f64) -> Holder {
+    Holder {
+        counted: Counted::Class,
+        runtime: "java".to_owned(),
+        name: name.to_owned(),
+        count,
+        bytes: Some(count * 96),
+        rate_per_second: 9.8,
+        bytes_per_second: Some(940.8),
+        share,
+        oldest_seconds: None,
+        frames: Vec::new(),
     }
 }
 
@@ -209,6 +231,10 @@ pub(super) fn name(finding: &mut Finding, name: &str) {
     for evidence in &mut finding.evidence {
         name.clone_into(&mut evidence.name);
         name.clone_into(&mut evidence.text);
+    }
+    for holder in &mut finding.holders {
+        name.clone_into(&mut holder.name);
+        name.clone_into(&mut holder.runtime);
     }
     for site in &mut finding.sites {
         name.clone_into(&mut site.kind);

@@ -8,7 +8,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{findings, lines, sites, spark::spark};
+use super::{census, findings, lines, sites, spark::spark};
 use crate::model::snapshot::{ProcessRow, Snapshot};
 use crate::present::{
     fields::FieldId,
@@ -28,6 +28,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
     let mut text = findings::lines(app.theme, snapshot, process, width);
     text.extend(identity(app.theme, snapshot, process, width));
     text.extend(resources(app, snapshot, process, width));
+    text.extend(census::lines(app.theme, process, width));
     text.extend(sites::lines(app.theme, process, width));
     let title = format!("{} {}", process.id.pid, app.theme.text(&process.name));
     lines::page(frame, area, app.theme, &title, text, app.scroll)
