@@ -40,6 +40,8 @@ pub mod doctor;
 #[cfg(feature = "kernel")]
 pub mod hook;
 #[cfg(feature = "kernel")]
+mod hotspot;
+#[cfg(feature = "kernel")]
 mod own_use;
 #[cfg(feature = "kernel")]
 mod process_stat;

@@ -32,6 +32,7 @@ use self::{
     worker::{Job, Worker},
 };
 use crate::{
+    hotspot,
     model::{
         census::{Census, CensusWish, Censuses, RuntimeView},
         identity::ProcessId,
@@ -78,9 +79,9 @@ enum Unknown {
     /// What was read is not what has to be there.
     #[error("its memory is not laid out as that of its version: {0}")]
     Layout(&'static str),
-    /// It describes itself, without this.
-    #[error("it does not say where {0} is")]
-    Missing(&'static str),
+    /// As a JVM.
+    #[error(transparent)]
+    HotSpot(#[from] hotspot::Unknown),
     /// It does not keep what is looked for.
     #[error("{0}")]
     NotKept(&'static str),

@@ -1,27 +1,24 @@
 //! Java on HotSpot: the JVM's own counters, the objects of its heap by class, its threads by pool.
 //!
-//! Where everything is, `libjvm.so` says itself ([`vm_structs`]); so no version needs a table of offsets. What fields mean
-//! is known of the releases in [`KNOWN`].
+//! Where everything is, `libjvm.so` says itself ([`hotspot`]); so no version needs a table of offsets.
 
 mod counters;
 mod flags;
 mod heap;
-mod perf_data;
+pub(super) mod perf_data;
 mod pools;
 mod threads;
-mod vm_structs;
 
-use std::ops::RangeInclusive;
-
-use self::{flags::Flags, heap::Histogram, perf_data::PerfData, vm_structs::VmStructs};
+use self::{flags::Flags, heap::Histogram, perf_data::PerfData};
 use super::{Runtime, Unknown, memory::Memory, target::Target};
-use crate::model::{
-    census::{CensusRow, Counted, MAX_ROWS, RuntimeView},
-    sanitize,
+use crate::{
+    hotspot::{self, vm_structs::VmStructs},
+    model::{
+        census::{CensusRow, Counted, MAX_ROWS, RuntimeView},
+        sanitize,
+    },
 };
 
-/// Feature releases whose fields mean what is written here.
-const KNOWN: RangeInclusive<u32> = 11..=25;
 /// Bytes of counters at the most; a JVM sets 32 KiB aside.
 const MAX_COUNTERS: u64 = 1 << 20;
 /// Thread pools that are shown; the other rows are classes.
@@ -48,11 +45,11 @@ impl Runtime for Jvm {
 fn read(target: &Target, memory: &mut Memory, view: &mut RuntimeView) -> Result<(), Unknown> {
     let libjvm = target.mapped_file(|name| name == "libjvm.so");
     let libjvm = target.binary(libjvm.ok_or(Unknown::NotKept("its libjvm.so is gone"))?)?;
-    let structs = VmStructs::read(&libjvm, memory)?;
+    let symbols = libjvm.symbols().map(|symbol| (symbol.name, symbol.address));
+    let structs = VmStructs::read(symbols, memory)?;
     let release = release(&structs, memory)?;
     view.version = Some(release.clone());
-    let is_known = feature(&release).is_some_and(|feature| KNOWN.contains(&feature));
-    if !is_known {
+    if !hotspot::is_known(&release) {
         return Err(Unknown::Version(release));
     }
     let counters = perf_data(&structs, memory);
@@ -97,12 +94,6 @@ fn release(structs: &VmStructs, memory: &mut Memory) -> Result<String, Unknown> 
     Ok(sanitize::text(&memory.text(text)?))
 }
 
-/// The first number of it. Up to JDK 8, where it is HotSpot's own (`25.302-b08`), it has no `+`.
-fn feature(release: &str) -> Option<u32> {
-    let (number, _) = release.split_once('+')?;
-    number.split(['.', '-']).next()?.parse().ok()
-}
-
 /// The JVM's counters. They are read where it writes them, so that it does not matter where the file is that it shares
 /// them by, and whether there is one.
 fn perf_data(structs: &VmStructs, memory: &mut Memory) -> Result<PerfData, Unknown> {
@@ -115,24 +106,4 @@ fn perf_data(structs: &VmStructs, memory: &mut Memory) -> Result<PerfData, Unkno
     let mut bytes = vec![0; length];
     memory.read(start, &mut bytes)?;
     PerfData::parse(&bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn releases() {
-        for (release, is) in [
-            ("17.0.15+6-Debian-1deb12u1", Some(17)),
-            ("25.0.2+10-LTS", Some(25)),
-            ("21+35", Some(21)),
-            ("26-ea+5", Some(26)),
-            ("25.302-b08", None),
-            ("", None),
-            ("x+y", None),
-        ] {
-            assert_eq!(feature(release), is, "{release}");
-        }
-    }
 }

@@ -1,9 +1,7 @@
 //! The threads that a JVM has on its list (`threads.hpp`, `threadSMR.hpp`).
 
-use super::{
-    super::{Unknown, memory::Memory},
-    vm_structs::VmStructs,
-};
+use super::super::{Unknown, memory::Memory};
+use crate::hotspot::vm_structs::VmStructs;
 
 /// More threads than a process has.
 const MAX_THREADS: u64 = 1 << 17;

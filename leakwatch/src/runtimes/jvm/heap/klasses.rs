@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use super::super::{
     super::{Unknown, memory::Memory},
     flags::Flags,
-    vm_structs::VmStructs,
 };
-use crate::model::sanitize;
+use crate::hotspot::{class_name::java_name, vm_structs::VmStructs};
 
 /// Classes, and words that look like one and are none, at the most.
 const MAX_KLASSES: usize = 1 << 18;
@@ -15,6 +14,8 @@ const MAX_KLASSES: usize = 1 << 18;
 const MAX_NAME: u16 = 1024;
 /// Bytes of `Klass` that are read: all fields that are asked for lie at its beginning.
 const HEAD: usize = 256;
+/// Classes that are found again without a look at the table.
+const RECENT: usize = 1024;
 
 /// The classes of one process, read when an object of theirs is first met.
 pub(super) struct Klasses {
@@ -98,22 +99,21 @@ impl Klasses {
         if layout.shift > 10 || !(8..4096).contains(&layout.mirror_size) {
             return Err(Unknown::Layout("references to classes are not what they can be"));
         }
-        Ok(Self {
+        Ok(Self::with(layout))
+    }
+
+    fn with(layout: Layout) -> Self {
+        let none = Klass {
+            shape: Shape::Instance(0),
+            name: 0,
+        };
+        Self {
             layout,
             known: HashMap::new(),
-            recent: vec![
-                (
-                    0,
-                    Klass {
-                        shape: Shape::Instance(0),
-                        name: 0
-                    }
-                );
-                1024
-            ],
+            recent: vec![(0, none); RECENT],
             names: Vec::new(),
             by_name: HashMap::new(),
-        })
+        }
     }
 
     /// Offset in an array of its length.
@@ -221,33 +221,6 @@ impl Layout {
     }
 }
 
-/// `[Ljava/lang/String;` is `java.lang.String[]`; `None` when it is no name of a class. A hidden class has an address in
-/// its name (`A$$Lambda+0x00007f…`), which is left out: its other names are the same everywhere.
-fn java_name(symbol: &[u8]) -> Option<String> {
-    let text = str::from_utf8(symbol).ok()?;
-    let element = text.trim_start_matches('[');
-    let dimensions = text.len() - element.len();
-    let element = match (dimensions, element) {
-        (0, name) => name,
-        (_, "Z") => "boolean",
-        (_, "B") => "byte",
-        (_, "C") => "char",
-        (_, "D") => "double",
-        (_, "F") => "float",
-        (_, "I") => "int",
-        (_, "J") => "long",
-        (_, "S") => "short",
-        (_, name) => name.strip_prefix('L')?.strip_suffix(';').unwrap_or(name),
-    };
-    if element.is_empty() || element.contains(|c: char| c.is_ascii_control() || ";[ ".contains(c)) {
-        return None;
-    }
-    let element = element.split("+0x").next().unwrap_or(element);
-    let element = element.split("/0x").next().unwrap_or(element);
-    let element = sanitize::text(element.replace('/', ".").as_bytes());
-    Some(element + &"[]".repeat(dimensions.min(8)))
-}
-
 fn half(bytes: &[u8], at: u64) -> Option<u32> {
     let bytes = bytes.get(usize::try_from(at).ok()?..)?;
     Some(u32::from_le_bytes(*bytes.first_chunk()?))
@@ -258,45 +231,51 @@ fn number(bytes: &[u8], at: u64) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.first_chunk()?))
 }
 
+/// A class that is made up, for tests.
+#[cfg(test)]
+pub(super) mod made_up {
+    use super::{Klasses, Layout};
+
+    pub(in super::super) const LAYOUT: Layout = Layout {
+        compressed: false,
+        base: 0,
+        shift: 0,
+        layout_helper: 8,
+        name: 24,
+        super_check_offset: 20,
+        secondary_super_cache: 32,
+        primary_supers: 48,
+        symbol_length: 4,
+        symbol_body: 6,
+        mirror_size: 36,
+    };
+
+    /// A class in the memory of this test, for its lifetime: what an object of it has in its header.
+    pub(in super::super) fn klass(name: &str, layout_helper: u32) -> u64 {
+        let mut symbol = vec![0_u8; 6];
+        symbol[4..6].copy_from_slice(&u16::try_from(name.len()).expect("short").to_le_bytes());
+        symbol.extend(name.as_bytes());
+        let klass: &'static mut [u64] = vec![0; 32].leak();
+        let address = klass.as_ptr() as u64;
+        klass[1] = layout_helper.into();
+        klass[2] = 48 << 32;
+        klass[3] = symbol.leak().as_ptr() as u64;
+        klass[6] = address;
+        address
+    }
+
+    pub(in super::super) fn klasses() -> Klasses {
+        Klasses::with(LAYOUT)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_as_java_writes_them() {
-        for (symbol, name) in [
-            ("LeakS$Session", Some("LeakS$Session")),
-            ("java/lang/String", Some("java.lang.String")),
-            ("[B", Some("byte[]")),
-            ("[[I", Some("int[][]")),
-            ("[Ljava/lang/Object;", Some("java.lang.Object[]")),
-            ("A$$Lambda+0x00007f1234", Some("A$$Lambda")),
-            ("A$$Lambda$14/0x0000000800c03218", Some("A$$Lambda$14")),
-            ("[LA$$Lambda+0x00007f1234;", Some("A$$Lambda[]")),
-            ("[Q", None),
-            ("", None),
-            ("[", None),
-            ("a b", None),
-        ] {
-            assert_eq!(java_name(symbol.as_bytes()).as_deref(), name, "{symbol}");
-        }
-    }
-
-    #[test]
     fn a_class_is_one_that_names_itself() {
-        let layout = Layout {
-            compressed: true,
-            base: 0,
-            shift: 0,
-            layout_helper: 8,
-            name: 24,
-            super_check_offset: 20,
-            secondary_super_cache: 32,
-            primary_supers: 48,
-            symbol_length: 4,
-            symbol_body: 6,
-            mirror_size: 36,
-        };
+        let layout = made_up::LAYOUT;
         let mut head = [0; HEAD];
         head[8..12].copy_from_slice(&24_u32.to_le_bytes());
         head[20..24].copy_from_slice(&56_u32.to_le_bytes());

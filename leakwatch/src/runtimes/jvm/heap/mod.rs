@@ -17,8 +17,8 @@ use self::{
 use super::{
     super::{Unknown, memory::Memory},
     flags::Flags,
-    vm_structs::VmStructs,
 };
+use crate::hotspot::vm_structs::VmStructs;
 
 /// More bytes than this are not read: of a larger heap, a part that is spread evenly.
 const BUDGET: u64 = 2 << 30;

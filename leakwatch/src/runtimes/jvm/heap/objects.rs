@@ -170,3 +170,85 @@ fn is_quiet(header: &[u8; 24]) -> bool {
     let mark = header.first_chunk().map_or(0, |mark| u64::from_le_bytes(*mark));
     mark & 3 == 1 && mark >> 42 == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::klasses::made_up, *};
+    use crate::{process_stat, runtimes::target::Target};
+
+    const MARK: u64 = 1;
+
+    /// Counts the objects in these words, but for the gaps, which are indices of words.
+    fn count(words: &[u64], gaps: &[(u64, u64)], is_aligned: bool) -> Vec<(String, u64, u64)> {
+        let start = words.as_ptr() as u64;
+        let end = start + words.len() as u64 * 8;
+        let gaps: Vec<_> = gaps.iter().map(|(a, b)| (start + a * 8, start + b * 8)).collect();
+        let span = Span {
+            start,
+            end,
+            limit: end,
+            is_aligned,
+            is_young: false,
+            is_humongous: false,
+            tag: None,
+        };
+        let mut memory = Memory::of(&Target::open(process_stat::own()).expect("alive"));
+        let mut klasses = made_up::klasses();
+        let mut walk = Walk::new(&mut klasses, &gaps);
+        let sums = walk.span(&span, &mut memory).expect("own memory");
+        let mut sums: Vec<_> = sums
+            .into_iter()
+            .map(|(name, sum)| (klasses.names()[name].clone(), sum.count, sum.bytes))
+            .collect();
+        sums.sort();
+        sums
+    }
+
+    /// Two instances and an array of 3 longs, and 3 words more that are 0, so that they can be read.
+    fn heap() -> Vec<u64> {
+        let session = made_up::klass("Session", 24);
+        let longs = made_up::klass("[J", 0x8018_0b03);
+        let instance = [MARK, session, 7];
+        let array = [MARK, longs, 3, 70, 71, 72];
+        [&instance[..], &array, &instance].concat()
+    }
+
+    #[test]
+    fn objects_follow_one_another() {
+        let all = [("Session".to_owned(), 2, 48), ("long[]".to_owned(), 1, 48)];
+        assert_eq!(count(&heap(), &[], true), all);
+    }
+
+    #[test]
+    fn what_a_buffer_has_not_used_yet_is_no_object() {
+        let stale = heap();
+        let words = [heap(), stale, heap()].concat();
+        let counted = count(&words, &[(12, 24)], true);
+        assert_eq!(
+            counted,
+            [("Session".to_owned(), 4, 96), ("long[]".to_owned(), 2, 96)]
+        );
+    }
+
+    #[test]
+    fn behind_rubbish_the_next_object_is_found() {
+        let heap = heap();
+        let rubbish = [0, u64::MAX, MARK, 8, heap[1], 3];
+        let words = [&rubbish[..], &heap].concat();
+        for is_aligned in [true, false] {
+            assert_eq!(count(&words, &[], is_aligned).len(), 2);
+        }
+        // A header with nothing behind it that is one was left by something else.
+        let alone = [MARK, heap[1], 7, 0, 0, 0, 0];
+        assert_eq!(count(&alone, &[], false), []);
+    }
+
+    #[test]
+    fn an_object_that_is_longer_than_its_heap_is_none() {
+        let mut heap = heap();
+        heap[5] = 1 << 30;
+        assert_eq!(count(&heap, &[], true), [("Session".to_owned(), 2, 48)]);
+        heap[5] = u64::MAX;
+        assert_eq!(count(&heap, &[], true), [("Session".to_owned(), 2, 48)]);
+    }
+}

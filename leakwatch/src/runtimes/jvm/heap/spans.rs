@@ -3,8 +3,8 @@
 use super::super::{
     super::{Unknown, memory::Memory},
     flags::Flags,
-    vm_structs::VmStructs,
 };
+use crate::hotspot::vm_structs::VmStructs;
 
 /// More regions than G1 makes; it aims at 2,048.
 const MAX_REGIONS: u64 = 1 << 17;
