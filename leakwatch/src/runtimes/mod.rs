@@ -8,8 +8,10 @@
 //! is bounded, and a link that leads nowhere ends it.
 
 mod binary;
+mod glibc;
 mod jvm;
 mod memory;
+mod other_allocators;
 mod target;
 mod worker;
 
@@ -28,10 +30,11 @@ use crate::{
         identity::ProcessId,
     },
     process_stat,
+    recognise::Recogniser,
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[&jvm::Jvm];
+const RUNTIMES: &[&dyn Runtime] = &[&jvm::Jvm, &glibc::Glibc, &other_allocators::OtherAllocators];
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.
@@ -126,7 +129,7 @@ impl Censuses for CensusTaker {
 
 /// Takes the census of one process now; `None` when it is gone, or has no runtime that is known.
 pub fn census_now(pid: u32, now_ns: u64) -> Option<Census> {
-    worker::census(process_stat::of(pid)?, now_ns)
+    worker::census(process_stat::of(pid)?, now_ns, &mut Recogniser::default())
 }
 
 impl CensusTaker {

@@ -11,6 +11,5 @@ pub(crate) mod metadata;
 pub(crate) mod object;
 mod text;
 
-
 /// Every binary with V8 and its metadata exports it.
 pub(crate) const MARK: &str = "v8dbg_SmiTag";
