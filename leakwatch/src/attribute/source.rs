@@ -40,7 +40,7 @@ impl Facts for Procfs {
             build_id: recognised.build_id,
             runtime: recognised.runtime.map(Arc::from),
             runtime_version: recognised.runtime_version,
-            allocator: recognised.allocator.map(Arc::from),
+            allocator: recognised.allocator.map(|allocator| allocator.name.into()),
             container_id,
             cmdline: cmdline.map(|cmdline| arguments(&cmdline).into()),
             exe: exe.map(Arc::from),

@@ -20,6 +20,8 @@ pub(super) struct Allocator {
     pub(super) symbols: &'static [&'static str],
     /// How the names of its libraries begin.
     pub(super) libraries: &'static [&'static str],
+    /// Where its version is.
+    pub(super) version: &'static [VersionIn],
 }
 
 /// What is in the executable names the process; else the first of these that is in a library: who embeds a small language in
@@ -112,27 +114,32 @@ pub(super) const ALLOCATORS: &[Allocator] = &[
         name: "jemalloc",
         symbols: &["_rjem_mallctl", "je_mallctl", "mallctl"],
         libraries: &["libjemalloc"],
+        version: &[],
     },
     Allocator {
         name: "tcmalloc",
         symbols: &["tc_malloc", "TCMallocInternalMalloc"],
         libraries: &["libtcmalloc"],
+        version: &[],
     },
     Allocator {
         name: "mimalloc",
         symbols: &["mi_malloc"],
         libraries: &["libmimalloc"],
+        version: &[],
     },
     Allocator {
         name: "musl",
         // Its getopt has `__optpos`; `__malloc_allzerop` is there when it is linked statically.
         symbols: &["__optpos", "__malloc_allzerop"],
         libraries: &["ld-musl-", "libc.musl-", "libc.so"],
+        version: &[],
     },
     Allocator {
         name: "glibc",
         symbols: &["gnu_get_libc_version", "__libc_mallopt"],
         libraries: &["libc.so.6", "libc-2."],
+        version: &[VersionIn::After(b" release version ")],
     },
 ];
 

@@ -23,7 +23,7 @@ pub(super) struct FileFacts {
     /// The runtime that is in it.
     pub(super) runtime: Option<Runtime>,
     /// The allocator that is in it.
-    pub(super) allocator: Option<&'static str>,
+    pub(super) allocator: Option<Allocator>,
 }
 
 /// A runtime that is in a file.
@@ -33,6 +33,14 @@ pub(super) struct Runtime {
     pub(super) rank: usize,
     pub(super) name: &'static str,
     pub(super) version: Option<Arc<str>>,
+}
+
+/// What answers `malloc`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Allocator {
+    pub(crate) name: &'static str,
+    /// Its version, as it says itself.
+    pub(crate) version: Option<Arc<str>>,
 }
 
 impl FileFacts {
@@ -58,7 +66,7 @@ impl FileFacts {
         for kind in [SHT_DYNSYM, SHT_SYMTAB] {
             let marks = marks::defined(&elf, kind, &wanted);
             facts.runtime = runtime(&elf, &marks, path);
-            facts.allocator = allocator(&marks);
+            facts.allocator = allocator(&elf, &marks, path);
             if facts.runtime.is_some() || facts.allocator.is_some() {
                 break;
             }
@@ -93,10 +101,18 @@ fn runtime(elf: &ElfFile, marks: &HashMap<&'static str, Mark>, path: &str) -> Op
     })
 }
 
-fn allocator(marks: &HashMap<&'static str, Mark>) -> Option<&'static str> {
+fn allocator(elf: &ElfFile, marks: &HashMap<&'static str, Mark>, path: &str) -> Option<Allocator> {
     let is_in = |symbols: &[&'static str]| symbols.iter().any(|symbol| marks.contains_key(symbol));
     let allocator = ALLOCATORS.iter().find(|allocator| is_in(allocator.symbols))?;
-    Some(allocator.name)
+    let source = Source { elf, marks, path };
+    Some(Allocator {
+        name: allocator.name,
+        version: allocator
+            .version
+            .iter()
+            .find_map(|place| place.of(&source))
+            .map(Arc::from),
+    })
 }
 
 fn hexadecimal(id: &[u8]) -> Option<Arc<str>> {

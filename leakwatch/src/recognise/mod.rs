@@ -17,6 +17,7 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) use self::file::Allocator;
 use self::file::FileFacts;
 use crate::target_file::Found;
 
@@ -35,7 +36,7 @@ pub(crate) struct Recognised {
     /// Its version, as it says itself.
     pub(crate) runtime_version: Option<Arc<str>>,
     /// What answers `malloc`; `None` when that is not known.
-    pub(crate) allocator: Option<&'static str>,
+    pub(crate) allocator: Option<Allocator>,
 }
 
 /// Recognises processes, and remembers their files.
@@ -82,13 +83,15 @@ impl Recogniser {
         let embedded = libraries.iter().filter_map(|file| file.runtime.as_ref());
         let runtime = executable.runtime.as_ref();
         let runtime = runtime.or_else(|| embedded.min_by_key(|runtime| runtime.rank));
-        let allocators: Vec<&str> = files().filter_map(|file| file.allocator).collect();
+        let allocators: Vec<&Allocator> = files().filter_map(|file| file.allocator.as_ref()).collect();
         let mut known = catalog::ALLOCATORS.iter().map(|allocator| allocator.name);
         Recognised {
             build_id: executable.build_id.clone(),
             runtime: runtime.map(|runtime| runtime.name),
             runtime_version: runtime.and_then(|runtime| runtime.version.clone()),
-            allocator: known.find(|name| allocators.contains(name)),
+            allocator: known
+                .find_map(|name| allocators.iter().find(|allocator| allocator.name == name))
+                .map(|allocator| (*allocator).clone()),
         }
     }
 

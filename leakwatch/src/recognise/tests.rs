@@ -8,7 +8,9 @@ fn this_process_is_native_on_glibc() {
     let mut recogniser = Recogniser::default();
     let own = recogniser.process(std::process::id(), &maps);
     assert_eq!((own.runtime, own.runtime_version.clone()), (None, None));
-    assert_eq!(own.allocator, Some("glibc"));
+    let allocator = own.allocator.clone().expect("libc is mapped");
+    assert_eq!(allocator.name, "glibc");
+    assert!(allocator.version.is_some_and(|version| version.starts_with("2.")));
     let build_id = own.build_id.clone().expect("linkers write one");
     assert!(build_id.len() >= 16 && build_id.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let files = recogniser.files.len();

@@ -85,6 +85,8 @@ fn leading(bytes: &[u8]) -> Option<String> {
         .position(|&byte| !may_be_in_one(byte))
         .unwrap_or(bytes.len());
     let version = &bytes[..end.min(LONGEST)];
+    // A sentence may end behind it.
+    let version = version.strip_suffix(b".").unwrap_or(version);
     version
         .first()
         .is_some_and(u8::is_ascii_digit)
@@ -161,6 +163,7 @@ mod tests {
             Some("17.0.15+6-Debian-1".into())
         );
         assert_eq!(leading(b"25\0"), Some("25".into()));
+        assert_eq!(leading(b"2.36.\nCopyright"), Some("2.36".into()));
         assert_eq!(leading(b"x86\0"), None);
         assert_eq!(leading(b""), None);
         assert_eq!(
