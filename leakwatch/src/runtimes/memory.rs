@@ -6,6 +6,7 @@ use bytemuck::AnyBitPattern;
 use libc::{iovec, process_vm_readv};
 
 use super::target::Target;
+use crate::target_memory::TargetMemory;
 
 /// A read asks for a page of a process, which the kernel gives it if it is swapped out; whole mappings are therefore read by
 /// resident pages only.
@@ -243,6 +244,16 @@ impl Memory {
             self.paced = self.bytes_read;
             thread::sleep(Duration::from_millis(read * 1000 / BYTES_PER_SECOND / 2));
         }
+    }
+}
+
+impl TargetMemory for Memory {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> io::Result<()> {
+        Self::read(self, address, buffer)
+    }
+
+    fn word(&mut self, address: u64) -> io::Result<u64> {
+        self.cached(address)
     }
 }
 

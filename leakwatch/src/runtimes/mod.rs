@@ -9,6 +9,7 @@
 
 mod binary;
 mod memory;
+mod node;
 mod target;
 mod worker;
 
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[];
+const RUNTIMES: &[&dyn Runtime] = &[&node::Node];
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.
