@@ -55,7 +55,7 @@ impl<M: TargetMemory> Objects<'_, M> {
                 self.constructor(map)
                     .unwrap_or_else(|| class.strip_prefix("JS").unwrap_or(class).to_owned()),
             ),
-            _ => Name::Class(self.internal(instance_type, class)),
+            _ => Name::Class(self.internal(instance_type, class).to_owned()),
         };
         Some(Kind {
             shape: Shape::of(self.layout, instance_type, words[0]),
@@ -64,16 +64,19 @@ impl<M: TargetMemory> Objects<'_, M> {
     }
 
     /// The words of V8's own developer tools for what is no object of the program.
-    fn internal(&self, instance_type: u16, class: &str) -> String {
+    fn internal(&self, instance_type: u16, class: &str) -> &'static str {
         if instance_type < self.layout.strings.first_other_type {
-            return "(string)".to_owned();
+            return "(string)";
         }
+        let (first, last) = self.layout.types.contexts;
         match class {
-            "HeapNumber" => "(number)".to_owned(),
-            "" if self.layout.is_kind_of_array(instance_type) => "(array)".to_owned(),
-            "" => format!("(system) type {instance_type}"),
-            "FixedArray" | "FixedDoubleArray" | "PropertyArray" => "(array)".to_owned(),
-            _ => format!("(system) {class}"),
+            "HeapNumber" => "(number)",
+            "" if self.layout.is_kind_of_array(instance_type) => "(array)",
+            "FixedArray" | "FixedDoubleArray" | "PropertyArray" => "(array)",
+            "DescriptorArray" | "EnumCache" | "Map" | "PrototypeInfo" | "TransitionArray" => "(object shape)",
+            "BytecodeArray" | "Code" | "SharedFunctionInfo" => "(code)",
+            _ if (first..=last).contains(&instance_type) => "(context)",
+            _ => "(system)",
         }
     }
 
