@@ -1,7 +1,8 @@
 //! A closer look at what is overdue: is it used, or only kept?
 //!
-//! Two looks at the same items, some time apart; what changed in between was used. Everything is read, but for one thing:
-//! whether memory is accessed shows only after a mark of the kernel's was cleared ([`Staleness`]).
+//! Two looks at the same items, some time apart; what changed in between was used. Of connections that their peers have left one
+//! look says it all. Everything is read, but for one thing: whether memory is accessed shows only after a mark of the kernel's
+//! was cleared ([`Staleness`]).
 
 mod descriptors;
 mod events;
@@ -196,7 +197,7 @@ impl Confirmer {
             };
             look.stage = match outcome {
                 Outcome::First(before) => Stage::Between { wish, before, due_ns },
-                Outcome::Second(confirmation) => Stage::Done(confirmation),
+                Outcome::Last(confirmation) => Stage::Done(confirmation),
                 Outcome::Nothing => Stage::Failed,
             };
         }

@@ -132,12 +132,12 @@ impl Witness for Looks {
         }
         if is_stale(look, MOSTLY_STALE) {
             let times = if is_stale(look, STALE) { 1.0 } else { 0.5 };
-            let text = format!("{} {of} were not used between two looks", look.stale);
+            let text = format!("{} {of} are not used", look.stale);
             case.add_times(Reason::Stale, times, text);
         }
         if is_closed_by_peer(look) {
             let text = format!(
-                "{} {of} were closed by their peer and not by this side",
+                "{} {of} have lost their peer and are not closed by this side",
                 look.close_wait
             );
             case.add(Reason::CloseWait, text);

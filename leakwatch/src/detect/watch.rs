@@ -2,6 +2,7 @@
 
 use super::{
     bank::Bank,
+    census::Books,
     classify::{self, class},
     evidence::{Case, Reason, Stand, Witness, probability},
     exhaustion::Forecast,
@@ -61,6 +62,7 @@ pub(super) struct Tick<'a> {
     pub(super) load: f32,
     pub(super) limits: &'a [LimitUse],
     pub(super) survey: Option<&'a Survey<'a>>,
+    pub(super) books: Option<&'a Books>,
     pub(super) blind: bool,
 }
 
@@ -382,12 +384,16 @@ impl Watch {
         } else {
             climb
         });
-        let contrary = self.looks.contradicts(tick.now_ns);
+        let looks_like = tick
+            .books
+            .and_then(|books| books.contradicts(tick.now_ns, tick.resource));
+        let contrary = self.looks.contradicts(tick.now_ns) || looks_like.is_some();
         if contrary {
             self.past.kept = None;
         }
         let witnesses: [&dyn Witness; 3] = [&self.looks, &self.forecast, &self.past];
-        for witness in witnesses {
+        let books = tick.books.map(|books| books as &dyn Witness);
+        for witness in witnesses.into_iter().chain(books) {
             witness.testify(&stand, &mut case);
         }
         if let Some(bar) = self.standing.bar().filter(|_| !contrary) {
@@ -405,7 +411,7 @@ impl Watch {
         let rising = risen && best.is_some();
         self.kind = best.map(|best| best.kind).or(self.kind);
         let best = best.cloned();
-        self.stand(tick, best.as_ref(), rising && overdue >= stakes.quantum);
+        self.stand(tick, best.as_ref(), rising && overdue >= stakes.quantum, contrary);
         let climb = self.floor.newest();
         let looks = classify::Looks {
             resource: tick.resource,
@@ -421,10 +427,11 @@ impl Watch {
                 .is_some_and(|best| best.passed && !best.rising),
             owned: rising,
         };
-        self.class = class(&looks);
+        let accused = self.standing.verdict >= Verdict::Suspected;
+        self.class = looks_like.filter(|_| !accused).or_else(|| class(&looks));
     }
 
-    fn stand(&mut self, tick: &Tick<'_>, best: Option<&Survival>, overdue_rising: bool) {
+    fn stand(&mut self, tick: &Tick<'_>, best: Option<&Survival>, overdue_rising: bool, contrary: bool) {
         let floor_now = |scale: usize| {
             let recent = self.bank.recent(scale, 1);
             recent.first().map_or(self.level as f64, |point| point.floor)
@@ -449,7 +456,7 @@ impl Watch {
             climb: span,
             released,
             frozen: tick.now_ns < self.frozen_until_ns,
-            contrary: self.looks.contradicts(tick.now_ns),
+            contrary,
         });
         let verdict = self.standing.verdict;
         if verdict == before {

@@ -8,6 +8,12 @@
 //! is bounded, and a link that leads nowhere ends it.
 
 mod binary;
+mod cpython;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod go;
+mod interpreters;
+mod jvm;
 mod memory;
 mod node;
 mod target;
@@ -17,7 +23,11 @@ use std::{collections::HashMap, fmt, io};
 
 use log::warn;
 
+pub use self::interpreters::Interpreters;
 use self::{
+    cpython::CPython,
+    interpreters::Interpreted,
+    jvm::Jvm,
     memory::Memory,
     target::Target,
     worker::{Job, Worker},
@@ -31,7 +41,10 @@ use crate::{
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[&node::Node];
+const RUNTIMES: &[&dyn Runtime] = &[&go::GO, &CPython, &Jvm, &node::Node];
+
+/// Those whose frames are taken with stacks.
+const INTERPRETERS: &[&dyn Interpreted] = &[&CPython];
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.
@@ -66,6 +79,9 @@ enum Unknown {
     /// What was read is not what has to be there.
     #[error("its memory is not laid out as that of its version: {0}")]
     Layout(&'static str),
+    /// It describes itself, without this.
+    #[error("it does not say where {0} is")]
+    Missing(&'static str),
     /// It does not keep what is looked for.
     #[error("{0}")]
     NotKept(&'static str),

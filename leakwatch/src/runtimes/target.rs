@@ -112,10 +112,18 @@ impl Target {
     /// # Errors
     /// As of [`Self::binary`].
     pub(super) fn executable(&self) -> io::Result<Binary> {
+        self.binary(self.executable_mapping()?)
+    }
+
+    /// The first mapping of the executable.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(super) fn executable_mapping(&self) -> io::Result<&Mapping> {
         let link = fs::read_link(format!("/proc/{}/exe", self.process.pid))?;
         let name = sanitize::text(std::os::unix::ffi::OsStrExt::as_bytes(link.as_os_str()));
         let mapping = self.mappings.iter().find(|mapping| mapping.name == name);
-        self.binary(mapping.ok_or(io::ErrorKind::NotFound)?)
+        mapping.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Its PID in its own PID namespace, for files that are named after it there.

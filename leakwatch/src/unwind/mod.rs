@@ -26,7 +26,7 @@ use std::collections::{HashMap, HashSet};
 
 use self::{
     address_space::{AddressSpace, Found, Hurry},
-    frames::Walker,
+    frames::{Code as _, Walker},
     jit::Jits,
     modules::Modules,
     process_code::ProcessCode,
@@ -35,7 +35,7 @@ use self::{
 };
 use crate::model::{
     identity::ProcessId,
-    stack::{CodeAddress, Module, ModuleId, ScriptFunction, Sighting, Stack, StackEnd, StackId},
+    stack::{CodeAddress, Module, ModuleId, ScriptFunction, ScriptStack, Sighting, Stack, StackEnd, StackId},
 };
 
 /// Executable mappings of all processes, bytes.
@@ -117,7 +117,16 @@ pub struct Unwinder {
 
 impl Unwinder {
     /// Unwinds from `registers`; `memory` is what was copied from the stack pointer up.
-    pub fn unwind(&mut self, image: Image, registers: Registers, memory: &[u8]) -> StackId {
+    ///
+    /// With `scripts` the frames are the native ones up to the interpreter, and then what it was running: its own functions
+    /// say nothing about the program. What native code called it is not shown.
+    pub fn unwind(
+        &mut self,
+        image: Image,
+        registers: Registers,
+        memory: &[u8],
+        scripts: Option<&ScriptStack>,
+    ) -> StackId {
         self.clock += 1;
         if !self.spaces.contains_key(&image) {
             let Ok(space) = AddressSpace::read(image.process.pid) else {
@@ -140,7 +149,21 @@ impl Unwinder {
             jits: &mut self.jits,
             scripts: &mut self.scripts,
         };
-        let end = self.walker.walk(registers, memory, &mut code, &mut self.frames);
+        let mut end = self.walker.walk(registers, memory, &mut code, &mut self.frames);
+        if let Some(scripts) = scripts {
+            let interpreter = code.locate(scripts.interpreter).map(|place| place.at.module);
+            let is_interpreter = |frame: &CodeAddress| Some(frame.module) == interpreter;
+            let native = self.frames.iter().position(is_interpreter);
+            self.frames.truncate(native.unwrap_or(self.frames.len()));
+            let functions = scripts.functions.iter();
+            let functions = functions.filter_map(|function| self.scripts.frame(function.clone()));
+            self.frames.extend(functions);
+            end = if scripts.is_complete {
+                StackEnd::Outermost
+            } else {
+                StackEnd::TooDeep
+            };
+        }
         let count = match end {
             StackEnd::Outermost => &mut self.ends.outermost,
             StackEnd::CopyEnded => &mut self.ends.copy_ended,

@@ -50,10 +50,12 @@ pub(super) const MODULES: &[Module] = &[
             "target_file",
             "target_memory",
             "symbols",
+            "recognise",
             "v8",
         ],
     ),
-    effects("attribute", &["model", "raw", "aggregate"]),
+    effects("recognise", &["model", "target_file", "symbols"]),
+    effects("attribute", &["model", "raw", "aggregate", "recognise"]),
     pure(
         "assemble",
         &["model", "raw", "aggregate", "detect", "attribute", "subjects"],
@@ -99,6 +101,17 @@ pub(super) const MODULES: &[Module] = &[
             "present::recording",
         ],
     ),
+    pure(
+        "present::explain",
+        &[
+            "model",
+            "present",
+            "present::profile",
+            "present::findings",
+            "present::recording",
+            "present::report",
+        ],
+    ),
     // `top` saves what it shows as a report.
     effects(
         "present::top",
@@ -107,7 +120,15 @@ pub(super) const MODULES: &[Module] = &[
     effects("present::metrics", &["model", "present", "present::profile"]),
     effects(
         "call_sites",
-        &["model", "aggregate", "assemble", "decode", "unwind", "symbols"],
+        &[
+            "model",
+            "aggregate",
+            "assemble",
+            "decode",
+            "unwind",
+            "runtimes",
+            "symbols",
+        ],
     ),
     pure("trace::entry", &[]),
     pure("trace::cost", &["trace::entry"]),
@@ -156,6 +177,7 @@ pub(super) const MODULES: &[Module] = &[
             "present::profile",
             "present::findings",
             "present::recording",
+            "present::explain",
             "hook",
             "unwind",
             "symbols",

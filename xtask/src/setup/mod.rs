@@ -3,6 +3,7 @@
 
 mod apt;
 mod bpf;
+mod go;
 mod tests;
 
 use anyhow::Result;
@@ -34,6 +35,7 @@ pub(crate) fn build_needs(sh: &Shell) -> Result<()> {
 /// What the test suite needs on top.
 pub(crate) fn test_needs(sh: &Shell) -> Result<()> {
     tests::packages(sh)?;
+    go::toolchains(sh)?;
     tests::qemu(sh)
 }
 
