@@ -16,6 +16,7 @@ mod go;
 mod interpreters;
 mod jvm;
 mod memory;
+mod node;
 mod other_allocators;
 mod target;
 mod worker;
@@ -48,6 +49,7 @@ const RUNTIMES: &[&dyn Runtime] = &[
     &go::GO,
     &CPython,
     &Jvm,
+    &node::Node,
     &glibc::Glibc,
     &other_allocators::OtherAllocators,
 ];

@@ -128,6 +128,7 @@ impl Walker {
             let frame = NativeFrame {
                 pc: place.pc,
                 fp: arch::frame_pointer(&state),
+                is_made: place.kind == ModuleKind::Anonymous,
             };
             let step = if steps == 1 {
                 self.first_step(&place, &mut state, &stack, code)
