@@ -28,8 +28,11 @@ const YOUNG: f64 = 120.0;
 /// overdue.
 const FIRST_CYCLE: f64 = 600.0;
 /// Pages come and go all the time, so of memory it is not asked what was ever given back, but for how long the oldest that is
-/// overdue has been held: collectors of garbage leave it for up to a quarter of an hour, seconds.
+/// overdue has been held: collectors of garbage leave it for up to a quarter of an hour, seconds. Batches hold what they gathered
+/// for longer, and nothing tells one from a leak before it ends: waiting costs nothing while more time is left to the limit than
+/// has passed, but an hour is enough.
 const COLLECTION: f64 = 900.0;
+const LONG_COLLECTION: f64 = 3_600.0;
 const PRESSING: f64 = 0.12;
 /// After a loss of records nothing is decided for so long, or until a look at the sites of which none was lost.
 const FROZEN_NS: u64 = 10_000_000_000;
@@ -170,7 +173,8 @@ impl Witness for Survivals {
         let since = |then_ns| stand.now_ns.saturating_sub(then_ns) as f64 / 1e9;
         let (began, oldest) = (since(best.began_ns), since(best.oldest_ns));
         if best.kind == Kind::FirstTouch {
-            if oldest < COLLECTION && stand.can_wait {
+            let patience = stand.time_left.clamp(COLLECTION, LONG_COLLECTION);
+            if oldest < patience && stand.can_wait {
                 let text = format!("the oldest is {oldest:.0} s old and may be garbage to be collected");
                 case.add(Reason::FirstCycle, text);
             }
@@ -367,6 +371,7 @@ impl Watch {
             overdue,
             // A process that has only begun is excused once.
             can_wait: !young && !pressing,
+            time_left: self.forecast.reached.map_or(0.0, |span| span.low),
         };
         let mut case = Case::default();
         case.add(Reason::Prior, "one in a thousand leaks".to_owned());
