@@ -6,6 +6,7 @@
 //! | [`record`] | things that happened | ring buffer |
 //! | [`levels`] | how much each process holds now | BPF iterators, `read(2)` |
 //! | [`stack`] | from which call stack, sampled | ring buffer |
+//! | [`interpreter`] | how an interpreter keeps its frames | hash map |
 //! | [`site`] | who took it, and how much of it is still held | memory-mapped array and hash maps |
 //! | [`counter`] | what the feed lost, shed or skipped | per-CPU array |
 //! | [`allocation`] | allocations of one process that is traced | hash maps |
@@ -20,6 +21,7 @@
 
 pub mod allocation;
 pub mod counter;
+pub mod interpreter;
 pub mod kind;
 pub mod levels;
 pub mod record;

@@ -3,6 +3,7 @@
 use crate::{
     allocation::{Control, LiveAllocation, PendingAllocation},
     counter::Spent,
+    interpreter::{ImageKey, Interpreter},
     settings::{Offsets, Settings},
     site::{FdPage, FdPageKey, Process, SiteCounts, SiteKey, Thread},
 };
@@ -20,6 +21,8 @@ pod!(
     PendingAllocation,
     FdPage,
     FdPageKey,
+    ImageKey,
+    Interpreter,
     Offsets,
     Process,
     Settings,

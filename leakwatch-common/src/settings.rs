@@ -43,6 +43,8 @@ pub struct Offsets {
     pub task_cgroups: u32,
     /// `task_struct.thread_info.status` (x86) or `.flags` (arm64): says whether this is a compat system call
     pub task_compat_word: u32,
+    /// `task_struct.thread.fsbase` (x86) or `.uw.tp_value` (arm64): the thread pointer; [`ABSENT`] where it is elsewhere
+    pub task_thread_pointer: u32,
     /// `signal_struct.nr_threads`
     pub signal_nr_threads: u32,
     /// `signal_struct.live`
@@ -134,5 +136,5 @@ pub struct Settings {
     pub stack_ring_bytes: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 46 * 4);
+const _: () = assert!(size_of::<Offsets>() == 47 * 4);
 const _: () = assert!(size_of::<Settings>() == 44);

@@ -5,6 +5,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::interpreter::{FrameWords, MAX_FRAMES};
+
 /// Most bytes of a stack that are copied; a deeper stack is cut.
 pub const MAX_STACK_BYTES: u32 = 32 * 1024;
 
@@ -17,7 +19,8 @@ pub const CLASSES: u32 = 4096;
 /// Words of the map `SUSPECTS`, a set of processes by the low bits of their tgid.
 pub const SUSPECT_WORDS: u32 = 1024;
 
-/// One record of the ring buffer `STACK_FEED`; `len` bytes of stack follow it, from `sp` up.
+/// One record of the ring buffer `STACK_FEED`; `len` bytes of stack follow it, from `sp` up, and then `frames` times the
+/// [`FrameWords`] of an interpreter, innermost first.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct StackTaken {
@@ -49,9 +52,12 @@ pub struct StackTaken {
     pub weight: u32,
     /// Bytes of stack.
     pub len: u32,
-    /// Explicit padding, 0.
-    pub reserved: u32,
+    /// Frames of an interpreter, at most [`MAX_FRAMES`].
+    pub frames: u32,
 }
+
+/// Most bytes of frames of an interpreter.
+pub const MAX_FRAME_BYTES: u32 = MAX_FRAMES * 16;
 
 /// One class of births on one CPU. Value of the map `CLASSES`.
 #[repr(C)]
@@ -77,10 +83,13 @@ pub struct StackBuffer {
     pub samples: u32,
     /// The record, which the bytes follow.
     pub taken: StackTaken,
-    /// The stack; one page more than a stack may have, so that the verifier can see that no copy ends outside.
+    /// The stack and the frames; one page more than a stack may have, so that the verifier can see that no copy ends
+    /// outside.
     pub bytes: [u8; MAX_STACK_BYTES as usize + 4096],
 }
 
 const _: () = assert!(size_of::<StackTaken>() == 88);
+const _: () = assert!(MAX_FRAME_BYTES as usize == MAX_FRAMES as usize * size_of::<FrameWords>());
+const _: () = assert!(MAX_FRAME_BYTES < 4096);
 const _: () = assert!(size_of::<Class>() == 24);
 const _: () = assert!(size_of::<StackBuffer>() == 8 + 88 + 36_864);

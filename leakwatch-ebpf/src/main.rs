@@ -35,6 +35,7 @@ mod clock;
 mod counters;
 mod feed;
 mod globals;
+mod interpreter;
 mod kernel;
 mod maps;
 mod probes;

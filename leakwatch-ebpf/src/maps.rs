@@ -10,6 +10,7 @@ use aya_ebpf::{
 use leakwatch_common::{
     allocation::{Control, LiveAllocation, PendingAllocation, Total},
     counter::{Budget, Counter, Spent},
+    interpreter::{ImageKey, Interpreter, MAX_INTERPRETERS},
     site::{FdPage, FdPageKey, MAX_SITES, Process, SiteCounts, SiteKey, Thread},
     stack::{CLASSES as CLASS_COUNT, Class, SUSPECT_WORDS, StackBuffer},
 };
@@ -69,6 +70,11 @@ pub(crate) static CLASSES: PerCpuArray<Class> = PerCpuArray::with_max_entries(CL
 /// Processes of which more stacks are wanted, as a set of bits; the agent writes it.
 #[map]
 pub(crate) static SUSPECTS: Array<u64> = Array::with_max_entries(SUSPECT_WORDS, 0);
+
+/// How the frames of these processes are found; the agent writes it.
+#[map]
+pub(crate) static INTERPRETERS: HashMap<ImageKey, Interpreter> =
+    HashMap::with_max_entries(MAX_INTERPRETERS, 0);
 
 /// A per-CPU value of no meaning; its addresses tell how far apart the kernel keeps per-CPU memory, see
 /// [`crate::kernel::percpu`].

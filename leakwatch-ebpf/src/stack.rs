@@ -18,9 +18,11 @@ use aya_ebpf::{
 };
 use leakwatch_common::{
     counter::{Budget, Counter},
+    interpreter::FrameWords,
     kind::Kind,
     stack::{
-        CLASSES as CLASS_COUNT, Class, MAX_STACK_BYTES, NO_SAMPLE, SUSPECT_WORDS, StackBuffer, StackTaken,
+        CLASSES as CLASS_COUNT, Class, MAX_FRAME_BYTES, MAX_STACK_BYTES, NO_SAMPLE, SUSPECT_WORDS,
+        StackBuffer, StackTaken,
     },
 };
 
@@ -29,6 +31,7 @@ use crate::{
     budget, clock,
     counters::count,
     globals::{offset, setting},
+    interpreter,
     kernel::task::Task,
     maps::{CLASSES, STACK_BUFFERS, STACK_FEED, SUSPECTS},
 };
@@ -191,8 +194,9 @@ fn fill(buffer: &mut StackBuffer, cpu: u32, registers: UserRegisters) -> Option<
         kind: 0,
         weight: 0,
         len: copy(buffer, registers.sp),
-        reserved: 0,
+        frames: 0,
     };
+    buffer.taken.frames = interpreter::take_frames(buffer, task);
     Some(sample)
 }
 
@@ -233,8 +237,9 @@ fn send(buffer: &mut StackBuffer) -> bool {
     } else {
         BPF_RB_NO_WAKEUP
     };
-    let len = black_box(buffer.taken.len) & (2 * MAX_STACK_BYTES - 1);
-    if len > MAX_STACK_BYTES {
+    let frame_bytes = buffer.taken.frames * size_of::<FrameWords>() as u32;
+    let len = black_box(buffer.taken.len + frame_bytes) & (2 * MAX_STACK_BYTES - 1);
+    if len > MAX_STACK_BYTES + MAX_FRAME_BYTES {
         return false;
     }
     let map = (&raw const STACK_FEED).cast_mut().cast();

@@ -14,6 +14,7 @@ use crate::{
         snapshot::FrameRow,
         stack::{CodeAddress, Module, ModuleId, ScriptFunction, StackEnd, StackId, Symbol},
     },
+    runtimes::Interpreters,
     symbols::Symbols,
     unwind::{Image, Registers, Unwinder, threads},
 };
@@ -22,6 +23,7 @@ use crate::{
 pub struct CallSites {
     unwinder: Unwinder,
     symbols: Symbols,
+    interpreters: Interpreters,
     /// Where a waiting thread's stack is read into.
     memory: Vec<u8>,
 }
@@ -35,6 +37,7 @@ impl CallSites {
         Ok(Self {
             unwinder: Unwinder::default(),
             symbols: Symbols::start()?,
+            interpreters: Interpreters::default(),
             memory: Vec::new(),
         })
     }
@@ -50,6 +53,13 @@ impl CallSites {
             .collect();
         self.unwinder
             .retain(&|image| alive.contains(image), &host.stacks());
+        self.interpreters
+            .retain(&|process, exec_id| alive.contains(&Image { process, exec_id }));
+    }
+
+    /// Processes whose frames are taken with their stacks.
+    pub fn interpreters(&mut self) -> &mut Interpreters {
+        &mut self.interpreters
     }
 
     /// What it did, and what it keeps.
@@ -92,7 +102,11 @@ impl Unwind for CallSites {
             fp: taken.fp,
             lr: taken.lr,
         };
-        self.unwinder.unwind(image, registers, &stack.memory)
+        let scripts = self
+            .interpreters
+            .stack(image.process, image.exec_id, &stack.frames);
+        self.unwinder
+            .unwind(image, registers, &stack.memory, scripts.as_ref())
     }
 
     fn waiting(&mut self, thread: &ThreadRow, process: ProcessId, exec_id: u32) -> StackId {
@@ -105,7 +119,7 @@ impl Unwind for CallSites {
         };
         // A thread that has ended leaves its program counter.
         let _ = threads::read(thread.tgid, thread.sp, &mut self.memory);
-        self.unwinder.unwind(image, registers, &self.memory)
+        self.unwinder.unwind(image, registers, &self.memory, None)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod check;
 pub mod diff;
 pub mod doctor;
+pub mod explain;
 mod failure;
 pub mod generate;
 pub mod hooks;
@@ -75,6 +76,8 @@ pub enum Command {
     Report(report::ReportArgs),
     /// Say what grew between two recordings, two moments of one, or two profiles
     Diff(diff::DiffArgs),
+    /// Say all that is known of one process on one page
+    Explain(explain::ExplainArgs),
     /// Find out which allocations of one process stay, by probing its allocator for a while
     Trace(trace::TraceArgs),
     /// Say why leakwatch works on this host, or does not
@@ -112,6 +115,7 @@ pub fn run() -> ExitCode {
         },
         Command::Report(args) => report::run(&args, staleness),
         Command::Diff(args) => diff::run(&args),
+        Command::Explain(args) => explain::run(&args, staleness),
         Command::Trace(args) => trace::run(&args),
         Command::Doctor(args) => match doctor::run(args, cli.color) {
             Ok(verdict) => return ExitCode::from(exit_code(verdict)),

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use leakwatch_common::{
     UnknownDiscriminant,
     counter::{Budget, Counter},
+    interpreter::FrameWords,
     levels::{FileRow, TaskRow, ThreadRow, VmaRow},
     record::{
         AddressSpaceChanged, FdClosed, Header, ProcessExeced, ProcessExited, ProcessForked, RecordKind,
@@ -68,6 +69,8 @@ pub struct CopiedStack {
     pub taken: StackTaken,
     /// The stack, from the stack pointer up.
     pub memory: Bytes,
+    /// Frames of an interpreter, innermost first; empty in most processes.
+    pub frames: Vec<FrameWords>,
 }
 
 /// What the kernel side lost, shed or skipped since it was loaded.
@@ -186,9 +189,22 @@ fn stack(batch: &Bytes, rest: &mut &[u8]) -> Result<CopiedStack, DecodeError> {
         });
     };
     *rest = after;
+    let size = (taken.frames as usize).saturating_mul(size_of::<FrameWords>());
+    let Some((words, after)) = rest.split_at_checked(size) else {
+        return Err(DecodeError::CutShort {
+            what: "frames of an interpreter",
+            size,
+            left: rest.len(),
+        });
+    };
+    *rest = after;
     Ok(CopiedStack {
         taken,
         memory: batch.slice_ref(memory),
+        frames: words
+            .chunks_exact(size_of::<FrameWords>())
+            .map(pod_read_unaligned)
+            .collect(),
     })
 }
 
@@ -303,6 +319,40 @@ mod tests {
                 left: 2
             })
         );
+    }
+
+    #[test]
+    fn frames_of_an_interpreter_follow_the_stack() {
+        let taken = |frames| StackTaken {
+            len: 3,
+            frames,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        let frames = [1, 2].map(|code| FrameWords {
+            code,
+            position: 10 * code,
+        });
+        let bytes = [
+            bytemuck::bytes_of(&taken(2)),
+            b"abc",
+            bytemuck::cast_slice(&frames),
+            bytemuck::bytes_of(&taken(0)),
+            b"def",
+            bytemuck::bytes_of(&taken(u32::MAX)),
+            b"ghi",
+            &[0; 24],
+        ]
+        .concat();
+        let (Reading::Stacks(stacks), error) = decode(&batch(Source::Stacks, &bytes)) else {
+            panic!("does not decode")
+        };
+        assert_eq!(stacks.len(), 2);
+        assert_eq!(
+            (&stacks[0].memory[..], &*stacks[0].frames),
+            (&b"abc"[..], &frames[..])
+        );
+        assert_eq!((&stacks[1].memory[..], stacks[1].frames.len()), (&b"def"[..], 0));
+        assert!(matches!(error, Some(DecodeError::CutShort { left: 24, .. })));
     }
 
     #[test]

@@ -40,9 +40,13 @@ pub mod doctor;
 #[cfg(feature = "kernel")]
 pub mod hook;
 #[cfg(feature = "kernel")]
+mod hotspot;
+#[cfg(feature = "kernel")]
 mod own_use;
 #[cfg(feature = "kernel")]
 mod process_stat;
+#[cfg(feature = "kernel")]
+mod recognise;
 #[cfg(feature = "kernel")]
 pub mod runtimes;
 #[cfg(feature = "kernel")]
@@ -56,6 +60,10 @@ pub mod symbols;
 #[cfg(feature = "kernel")]
 mod target_file;
 #[cfg(feature = "kernel")]
+mod target_memory;
+#[cfg(feature = "kernel")]
 pub mod trace;
 #[cfg(feature = "kernel")]
 pub mod unwind;
+#[cfg(feature = "kernel")]
+mod v8;

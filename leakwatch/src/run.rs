@@ -177,6 +177,14 @@ impl Pipeline {
         &self.host
     }
 
+    /// Every process with a language runtime that was recognised: which image, and which runtime.
+    pub fn runtimes(&self) -> impl Iterator<Item = (ProcessId, u32, &str)> {
+        self.host.processes().filter_map(|process| {
+            let runtime = self.attribution.runtime(&process.id)?;
+            Some((process.id, process.row.exec_id, runtime))
+        })
+    }
+
     /// Processes of which more stacks are wanted.
     pub fn suspects(&self) -> impl Iterator<Item = u32> {
         self.suspects.iter().copied()
@@ -284,6 +292,7 @@ impl Pipeline {
         self.censuses.retain(|process, _| wanted.contains(process));
         for wish in &wishes {
             if let Some(census) = world.censuses.census(moment.monotonic_ns, wish) {
+                self.detection.counted(&census);
                 self.censuses.insert(wish.process, Arc::new(census));
             }
         }

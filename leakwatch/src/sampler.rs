@@ -173,6 +173,7 @@ impl Sampler {
         self.limits.begin_tick(reading.moment.monotonic_ns, users);
         let snapshot = self.judge(&reading, interest, started)?;
         self.kernel.free_sites(&self.pipeline.ended_sites());
+        self.follow_interpreters(reading.moment.monotonic_ns);
         if self.ticks.is_multiple_of(TICKS_PER_SWEEP) {
             self.call_sites.sweep(self.pipeline.host());
         }
@@ -187,6 +188,21 @@ impl Sampler {
             started.elapsed()
         );
         Ok(snapshot)
+    }
+
+    /// Has the frames of interpreters taken where there are some.
+    fn follow_interpreters(&mut self, now_ns: u64) {
+        let interpreters = self.call_sites.interpreters();
+        for (process, exec_id, runtime) in self.pipeline.runtimes() {
+            interpreters.recognised(now_ns, process, exec_id, runtime);
+        }
+        let (added, removed) = interpreters.changes();
+        for image in removed {
+            self.kernel.forget_frames(image);
+        }
+        for (image, interpreter) in &added {
+            self.kernel.take_frames(*image, interpreter);
+        }
     }
 
     fn judge(

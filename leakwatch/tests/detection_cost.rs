@@ -183,6 +183,7 @@ fn born(pid: u32, site: u32, sample: u32, now_ns: u64) -> CopiedStack {
             ..StackTaken::zeroed()
         },
         memory: Bytes::new(),
+        frames: Vec::new(),
     }
 }
 

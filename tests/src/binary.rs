@@ -33,6 +33,18 @@ pub fn leakwatch() -> Result<PathBuf> {
     )
 }
 
+/// The example that takes one census: built by `cargo test`, as every example.
+pub fn census() -> Result<PathBuf> {
+    let target = target_directory()?;
+    let mut built = ["release", "debug"]
+        .into_iter()
+        .map(|profile| target.join(profile).join("examples/census"));
+    built.find(|path| path.is_file()).with_context(|| {
+        let target = target.display();
+        format!("no census in {target}: run `cargo build -p leakwatch --example census`")
+    })
+}
+
 /// This test's own program is `TARGET/PROFILE/deps/NAME`, wherever `TARGET` is.
 pub fn target_directory() -> Result<PathBuf> {
     let own = env::current_exe().context("cannot find this program's own path")?;

@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -19,11 +20,17 @@ pub const ID: &str = "5f0e1d2c3b4a59687766554433221100ffeeddccbbaa99887766554433
 pub struct Bundle {
     runc: PathBuf,
     dir: TempDir,
+    id: String,
 }
 
 impl Bundle {
     /// An empty one; `None` where runc or busybox is missing.
     pub fn new() -> Result<Option<Self>> {
+        Self::with_id(ID)
+    }
+
+    /// The same for a container with this id.
+    pub fn with_id(id: impl Into<String>) -> Result<Option<Self>> {
         let (Some(runc), Some(busybox)) = (
             package::find("runc", "runc")?,
             package::find("busybox", "busybox-static")?,
@@ -33,6 +40,7 @@ impl Bundle {
         let bundle = Self {
             runc,
             dir: tempfile::tempdir()?,
+            id: id.into(),
         };
         for dir in ["bin", "proc", "sys", "dev", "tmp", "run", "etc"] {
             fs::create_dir_all(bundle.root().join(dir))?;
@@ -72,6 +80,21 @@ impl Bundle {
             .context("cannot run runc")
     }
 
+    /// Shows a directory of the host under the same path in it, read-only. After [`Bundle::configure`].
+    pub fn mount(&self, path: &Path) -> Result<()> {
+        let file = self.dir.path().join("config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&file)?)?;
+        let mounts = config["mounts"].as_array_mut().context("no mounts")?;
+        mounts.push(json!({
+            "destination": path,
+            "source": path,
+            "type": "bind",
+            "options": ["rbind", "ro"],
+        }));
+        fs::write(file, serde_json::to_vec_pretty(&config)?)?;
+        Ok(())
+    }
+
     /// Starts from runc's own template. `shared`: namespaces that are the host's.
     pub fn configure(&self, arguments: &[&str], shared: &[&str]) -> Result<()> {
         binary::stdout(
@@ -88,7 +111,7 @@ impl Bundle {
             config["process"]["capabilities"][set] = json!(own);
         }
         // As dockerd lays it out with cgroupfs.
-        config["linux"]["cgroupsPath"] = json!(format!("/docker/{ID}"));
+        config["linux"]["cgroupsPath"] = json!(format!("/docker/{}", self.id));
         let namespaces = config["linux"]["namespaces"]
             .as_array_mut()
             .context("no namespaces")?;
@@ -113,7 +136,9 @@ pub struct Container<'a> {
 impl<'a> Container<'a> {
     /// Starts it.
     pub fn start(bundle: &'a Bundle) -> Result<Self> {
-        let name = format!("leakwatch-member-{}", std::process::id());
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("leakwatch-member-{}-{number}", std::process::id());
         let status = Command::new(&bundle.runc)
             .args(["run", "--detach", &name])
             .current_dir(bundle.dir.path())

@@ -4,7 +4,7 @@ mod bench;
 mod build;
 mod debian;
 mod eval;
-mod eval_live;
+mod eval_on_programs;
 mod lint;
 mod root;
 mod run;
@@ -47,7 +47,10 @@ struct Eval {
 
 #[derive(clap::Subcommand)]
 enum EvalKind {
-    Live(eval_live::Args),
+    /// Run real programs that leak, their fixed twins and healthy growers under leakwatch (see `eval live -- --help`)
+    Live(eval_on_programs::Args),
+    /// Run leaking programs of every runtime: are they named in its own words? (see `eval runtimes -- --help`)
+    Runtimes(eval_on_programs::Args),
 }
 
 fn main() -> ExitCode {
@@ -77,7 +80,11 @@ fn execute(verb: Verb) -> Result<()> {
         Verb::Eval(Eval {
             kind: Some(EvalKind::Live(args)),
             ..
-        }) => eval_live::eval_live(&sh, &args),
+        }) => eval_on_programs::eval(&sh, "eval_live", &args),
+        Verb::Eval(Eval {
+            kind: Some(EvalKind::Runtimes(args)),
+            ..
+        }) => eval_on_programs::eval(&sh, "eval_runtimes", &args),
         Verb::Eval(Eval { made_up, .. }) => eval::eval(&sh, &made_up),
     }
 }

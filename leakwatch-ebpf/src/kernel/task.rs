@@ -86,6 +86,17 @@ impl Task {
         self.0.follow(offset!(task_signal))
     }
 
+    /// What the thread's code finds its own variables by; `None` where this kernel does not say.
+    ///
+    /// The kernel keeps it up to date for as long as it is set by system calls, which all C libraries do.
+    #[inline(always)]
+    pub(crate) fn thread_pointer(self) -> Option<u64> {
+        if offset!(task_thread_pointer) == ABSENT {
+            return None;
+        }
+        self.0.read(offset!(task_thread_pointer))
+    }
+
     /// Whether the task is inside a 32-bit system call, whose number and arguments mean something else.
     #[inline(always)]
     pub(crate) fn in_compat_syscall(self) -> bool {

@@ -100,7 +100,7 @@ fn unwind(unwinder: &mut Unwinder, report: &mut Report, sample: &Sample<'_>) {
     };
     let image = Image { process, exec_id: 0 };
     let started = Instant::now();
-    let id = unwinder.unwind(image, sample.registers, sample.memory);
+    let id = unwinder.unwind(image, sample.registers, sample.memory, None);
     let elapsed = started.elapsed();
     if id == StackId::NONE && is_gone(sample.pid) {
         report.gone += 1;

@@ -6,7 +6,7 @@ use super::{Names, Parts, of_image, sites};
 use crate::{
     detect::{Judgement, SubjectKey},
     model::{
-        finding::{Finding, Resource, Subject, Verdict},
+        finding::{Finding, Holder, Resource, Subject, Verdict},
         identity::ProcessId,
         snapshot::ProcessRow,
     },
@@ -124,6 +124,8 @@ fn finding(
         exe: row.exe.clone(),
         cmdline: row.cmdline.clone(),
         runtime: row.runtime.clone(),
+        runtime_version: row.runtime_version.clone(),
+        allocator: row.allocator.clone(),
         container: row.container_id.clone(),
         resource: judgement.resource,
         kind: judgement.kind,
@@ -138,5 +140,23 @@ fn finding(
         since_unix_ms: judgement.since_unix_ms,
         evidence: judgement.evidence,
         sites,
+        holders: holders(parts, row, judgement.resource),
     }
+}
+
+/// What the process holds more and more of, with the stacks of its newest census.
+fn holders(parts: &Parts<'_>, row: &ProcessRow, resource: Resource) -> Vec<Holder> {
+    let now_ns = parts.moment.monotonic_ns;
+    let mut holders = parts.detection.holders(now_ns, row.id, resource);
+    for holder in &mut holders {
+        let views = row.census.iter().flat_map(|census| &census.views);
+        let of_runtime = views.filter(|view| view.runtime == holder.runtime);
+        let counted = of_runtime
+            .flat_map(|view| &view.rows)
+            .find(|row| row.counted == holder.counted && row.name == holder.name);
+        if let Some(counted) = counted {
+            holder.frames.clone_from(&counted.frames);
+        }
+    }
+    holders
 }

@@ -108,6 +108,8 @@ fn row(
         exe: known.exe,
         cmdline: known.cmdline,
         runtime: known.runtime,
+        runtime_version: known.runtime_version,
+        allocator: known.allocator,
         container_id: known.container_id,
         unit: known.unit,
         threads: levels.threads,
@@ -241,7 +243,7 @@ fn health(host: &Host, mut health: Health) -> Health {
             "THREADS" => totals.counter(Counter::ThreadsFull),
             "PROCESSES" => totals.counter(Counter::ProcessesFull),
             "FEED" => totals.counter(Counter::FeedDropped),
-            _ => 0,
+            _ => map.full,
         };
     }
     let approximate = |process: &Process| process.row.flags & flag::RSS_EXACT == 0 && !process.is_zombie();

@@ -65,9 +65,14 @@ pub(super) fn blamed(
     };
     let mut found = found(parts, process, counts);
     found.retain(|(kind, part)| is_wanted(kind) && part.holds());
-    found.sort_by_key(|(kind, part)| rank(suspects, kind, part.stack));
+    let reserves = |kind: &str| resource == Resource::Memory && kind != Kind::FirstTouch.name();
+    found.sort_by_key(|(kind, part)| (rank(suspects, kind, part.stack), reserves(kind)));
     found.truncate(SITES_PER_ROW_OF_MANY);
-    let all: f64 = found.iter().map(|(_, part)| part.amount()).sum();
+    // Of memory that was touched and of address space, which may only be set aside, there is no common sum.
+    let all = |kind: &str| -> f64 {
+        let alike = found.iter().filter(|(of, _)| reserves(of) == reserves(kind));
+        alike.map(|(_, part)| part.amount()).sum()
+    };
     let site = |(kind, part): &(&'static str, Part)| {
         let (frames, _) = part.frames(names);
         FindingSite {
@@ -75,12 +80,16 @@ pub(super) fn blamed(
             function: blame::function(&frames),
             live: part.live,
             bytes: part.live_bytes,
-            share: if all > 0.0 { part.amount() / all } else { 0.0 },
+            share: part_of(part.amount(), all(kind)),
             oldest_seconds: part.age_ns(parts).map(|age| age as f64 / 1e9),
             frames,
         }
     };
     found.iter().take(SITES_PER_FINDING).map(site).collect()
+}
+
+fn part_of(some: f64, all: f64) -> f64 {
+    if all > 0.0 { some / all } else { 0.0 }
 }
 
 /// Sites that a finding carries at most.

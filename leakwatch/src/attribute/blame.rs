@@ -53,6 +53,7 @@ const LIBRARIES: &[(Layer, &[&str])] = &[
             "libSystem.Native.so",
             "libclrjit.so",
             "libcoreclr.so",
+            "libffi.so",
             "libjava.so",
             "libjli.so",
             "libjvm.so",
@@ -192,8 +193,17 @@ const PREFIXES: &[(Layer, &[&str])] = &[
     ),
 ];
 
+/// Python code that is compiled into the interpreter.
+const PYTHON_FROZEN: &str = "<frozen ";
+/// Where the standard library of Python is: `/usr/lib/python3.11/`; and what in there is not of it.
+const PYTHON_STANDARD: &str = "/lib/python";
+const PYTHON_PACKAGES: &[&str] = &["/site-packages/", "/dist-packages/"];
+
 /// JavaScript of Node itself, in the names of a perf map: `JS:~onconnection node:net:1`.
 const NODE_OWN: &str = " node:";
+/// The module of a frame of JavaScript, and how the files of Node's own begin. V8's own functions (`forEach`) are in none.
+const NODE_MODULE: &str = "[node]";
+const NODE_FILE: &str = "node:";
 
 /// First elements of the import paths of Go's standard library.
 const GO_STANDARD: &[&str] = &[
@@ -275,12 +285,34 @@ pub fn blamed(frames: &[FrameRow]) -> Option<usize> {
 }
 
 fn layer(frame: &FrameRow) -> Layer {
+    if frame.module == NODE_MODULE {
+        let is_own = frame.file.as_ref().is_none_or(|file| file.starts_with(NODE_FILE));
+        return if is_own { Layer::Runtime } else { Layer::Program };
+    }
+    if frame.module == "[python]" {
+        return layer_of_python(frame.file.as_deref().unwrap_or_default());
+    }
     let of_module = layer_of_module(&frame.module);
     let of_function = frame.function.as_deref().map(|function| {
         let suffix = frame.file.as_deref().map(|file| file.rsplit('.').next());
         layer_of_function(function, matches!(suffix, None | Some(Some("go" | "s"))))
     });
     of_module.min(of_function.unwrap_or(Layer::Program))
+}
+
+/// What an interpreter runs is the program's own, unless it came with the interpreter.
+fn layer_of_python(file: &str) -> Layer {
+    let in_library = file.match_indices(PYTHON_STANDARD).any(|(at, found)| {
+        let version = &file[at + found.len()..];
+        let version = version.split('/').next().unwrap_or_default();
+        version.starts_with(|c: char| c.is_ascii_digit()) && version.contains('.')
+    });
+    let is_package = PYTHON_PACKAGES.iter().any(|packages| file.contains(packages));
+    if file.starts_with(PYTHON_FROZEN) || in_library && !is_package {
+        Layer::Runtime
+    } else {
+        Layer::Program
+    }
 }
 
 fn layer_of_module(path: &str) -> Layer {

@@ -209,7 +209,7 @@ pub(super) fn run(args: &CheckArgs, color: ColorChoice, staleness: Staleness) ->
     let style = args.style(&output, color);
     let checked = runtime::build()?.block_on(async {
         if args.is_instant() {
-            instant::look(args, staleness).await
+            Box::pin(instant::look(args, staleness)).await
         } else {
             Box::pin(watch::watch(args, staleness)).await
         }

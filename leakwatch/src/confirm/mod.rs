@@ -1,7 +1,8 @@
 //! A closer look at what is overdue: is it used, or only kept?
 //!
-//! Two looks at the same items, some time apart; what changed in between was used. Everything is read, but for one thing:
-//! whether memory is accessed shows only after a mark of the kernel's was cleared ([`Staleness`]).
+//! Two looks at the same items, some time apart; what changed in between was used. Of connections that their peers have left one
+//! look says it all. Everything is read, but for one thing: whether memory is accessed shows only after a mark of the kernel's
+//! was cleared ([`Staleness`]).
 
 mod descriptors;
 mod events;
@@ -31,7 +32,7 @@ use crate::model::{
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Time between two looks: a third of the age of the process, within these bounds.
-const SHORTEST_NS: u64 = 10 * SECOND_NS;
+const SHORTEST_NS: u64 = 5 * SECOND_NS;
 const LONGEST_NS: u64 = 20 * SECOND_NS;
 /// Marks of access are cleared in one process within this time, nanoseconds.
 const MEMORY_NS: u64 = 60 * SECOND_NS;
@@ -196,7 +197,7 @@ impl Confirmer {
             };
             look.stage = match outcome {
                 Outcome::First(before) => Stage::Between { wish, before, due_ns },
-                Outcome::Second(confirmation) => Stage::Done(confirmation),
+                Outcome::Last(confirmation) => Stage::Done(confirmation),
                 Outcome::Nothing => Stage::Failed,
             };
         }

@@ -28,7 +28,12 @@ struct Socket {
     /// All that shows is what waits in its queues: used and emptied it looks as before.
     has_queues_only: bool,
     peer_closed: bool,
+    /// Milliseconds since payload moved, where the kernel keeps that.
+    idle_ms: Option<u32>,
 }
+
+/// A socket whose peer has closed is only kept when nothing moved for so long, milliseconds: some still get an answer.
+const ABANDONED_MS: u32 = 2_000;
 
 impl Table {
     /// Reads those of the namespace that `pid` is in.
@@ -53,9 +58,13 @@ impl Table {
     pub(super) fn sight(&self, descriptor: &Descriptor, waiters: &Waiters) -> Sight {
         let found = self.sockets.get(&descriptor.stat.stx_ino);
         let Some(socket) = found else {
+            let protocol = self.is_complete.then(|| Protocol::of(descriptor)).flatten();
+            let is_over = protocol == Some(Protocol::Tcp);
             return Sight {
                 // Neither bound nor connected, or no longer: not so much as a peer.
-                mark: (self.is_complete && is_internet(descriptor)).then(|| "no address".to_owned()),
+                mark: protocol.map(|_| "no address".to_owned()),
+                is_over,
+                is_abandoned: is_over,
                 ..Sight::default()
             };
         };
@@ -63,28 +72,39 @@ impl Table {
             mark: socket.mark.clone(),
             is_traceless: socket.has_queues_only && waiters.on(descriptor.fd),
             peer_closed: socket.peer_closed,
+            is_abandoned: socket.peer_closed && socket.idle_ms.is_some_and(|idle_ms| idle_ms >= ABANDONED_MS),
             ..Sight::default()
         }
     }
 }
 
-/// net/socket.c names the protocol of every socket in an attribute of its file.
-fn is_internet(descriptor: &Descriptor) -> bool {
-    let mut name = [0; 32];
-    let length = rustix::fs::getxattr(descriptor.path(), "system.sockprotoname", &mut name);
-    let name = length
-        .ok()
-        .and_then(|length| name.get(..length))
-        .unwrap_or_default();
-    [&b"TCP\0"[..], b"TCPv6\0", b"UDP\0", b"UDPv6\0"].contains(&name)
+/// Those whose sockets `sock_diag` shows as long as they have an address.
+#[derive(PartialEq, Eq)]
+enum Protocol {
+    Tcp,
+    Udp,
+}
+
+impl Protocol {
+    /// net/socket.c names the protocol of every socket in an attribute of its file.
+    fn of(descriptor: &Descriptor) -> Option<Self> {
+        let mut name = [0; 32];
+        let length = rustix::fs::getxattr(descriptor.path(), "system.sockprotoname", &mut name).ok()?;
+        match name.get(..length)? {
+            b"TCP\0" | b"TCPv6\0" => Some(Self::Tcp),
+            b"UDP\0" | b"UDPv6\0" => Some(Self::Udp),
+            _ => None,
+        }
+    }
 }
 
 fn tcp(socket: &InetResponse) -> Socket {
     let state = socket.header.state;
-    let bytes = socket.nlas.iter().find_map(|attribute| match attribute {
-        InetAttribute::TcpInfo(info) => bytes_moved(info),
+    let info = socket.nlas.iter().find_map(|attribute| match attribute {
+        InetAttribute::TcpInfo(info) => Some(info.as_slice()),
         _ => None,
     });
+    let bytes = info.and_then(bytes_moved);
     Socket {
         // Of one that listens, what is accepted shows elsewhere.
         mark: bytes
@@ -92,6 +112,7 @@ fn tcp(socket: &InetResponse) -> Socket {
             .map(|(acknowledged, received)| format!("{state} {acknowledged} {received}")),
         has_queues_only: false,
         peer_closed: state == TCP_CLOSE_WAIT,
+        idle_ms: info.and_then(idle_ms),
     }
 }
 
@@ -100,6 +121,13 @@ fn tcp(socket: &InetResponse) -> Socket {
 fn bytes_moved(info: &[u8]) -> Option<(u64, u64)> {
     let number = |at: usize| Some(u64::from_ne_bytes(*info.get(at..)?.first_chunk()?));
     Some((number(120)?, number(128)?))
+}
+
+/// The newer of `tcpi_last_data_sent` and `tcpi_last_data_recv`, which begin with the connection and do not count what has no
+/// payload (net/ipv4/tcp_input.c, `tcp_event_data_recv`), so neither keep-alive probes nor the end.
+fn idle_ms(info: &[u8]) -> Option<u32> {
+    let number = |at: usize| Some(u32::from_ne_bytes(*info.get(at..)?.first_chunk()?));
+    Some(number(44)?.min(number(52)?))
 }
 
 fn udp(socket: &InetResponse) -> Socket {
@@ -111,6 +139,7 @@ fn udp(socket: &InetResponse) -> Socket {
         )),
         has_queues_only: true,
         peer_closed: false,
+        idle_ms: None,
     }
 }
 
@@ -129,5 +158,6 @@ fn unix(socket: &UnixResponse) -> Socket {
         has_queues_only: true,
         // A connection whose other end has no file any more.
         peer_closed: state == TCP_ESTABLISHED && peer.is_none(),
+        idle_ms: None,
     }
 }

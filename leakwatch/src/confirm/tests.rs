@@ -139,6 +139,54 @@ fn connections() {
     assert_eq!(found.close_wait, 1);
 }
 
+/// Connections of which the client's end has sent that it has nothing more to say, and the server's ends.
+fn left_by_clients(count: usize) -> (Vec<TcpStream>, Vec<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let pairs = (0..count).map(|_| {
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        (client, listener.accept().unwrap().0)
+    });
+    pairs.unzip()
+}
+
+/// Closes with a reset, as a host does whose client takes the port of a connection again that this side never closed.
+fn reset(client: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+    drop(client);
+}
+
+#[test]
+fn a_connection_that_its_peer_left_and_then_reset_was_not_used() {
+    let (mut clients, servers) = left_by_clients(6);
+    thread::sleep(Duration::from_millis(50));
+    let items = servers.iter().flat_map(|server| fds(&[server])).collect();
+    let found = confirmed(&wish(Resource::Fd, Kind::Socket, items), || {
+        clients.drain(..4).for_each(reset);
+        thread::sleep(Duration::from_millis(50));
+    });
+    assert_eq!(seen(&found), [6, 6, 0]);
+    assert_eq!(found.close_wait, 6);
+}
+
+#[test]
+fn one_look_is_enough_where_peers_have_left_and_nothing_moves() {
+    let (mut clients, mut servers) = left_by_clients(16);
+    let items: Vec<u64> = servers.iter().flat_map(|server| fds(&[server])).collect();
+    let wish = wish(Resource::Fd, Kind::Socket, items);
+    let sights = || descriptors::look(wish.process.pid, &wish.items);
+    let none = "what their peers have only just left may be answered";
+    assert_eq!(look::at_once(&wish, &sights()), None, "{none}");
+    reset(clients.pop().unwrap());
+    thread::sleep(Duration::from_millis(2_100));
+    let found = look::at_once(&wish, &sights()).unwrap();
+    assert_eq!((seen(&found), found.close_wait), ([16, 16, 0], 16));
+    for server in &mut servers[..2] {
+        server.write_all(b"the rest of the answer").unwrap();
+    }
+    assert_eq!(look::at_once(&wish, &sights()), None);
+}
+
 #[test]
 fn sockets_that_are_not_connections() {
     let unread = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -164,7 +212,8 @@ fn sockets_that_are_not_connections() {
         busy.write_all(b"x").unwrap();
     });
     assert_eq!(seen(&found), [6, 3, 2]);
-    assert_eq!(found.close_wait, 1);
+    // The orphan, and the bare one: of those that were connected and those that never were the same is left.
+    assert_eq!(found.close_wait, 2);
 }
 
 #[test]

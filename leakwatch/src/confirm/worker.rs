@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     descriptors,
-    look::{Sights, compare},
+    look::{Sights, at_once, compare},
     memory, threads,
 };
 use crate::{
@@ -37,7 +37,8 @@ pub(super) struct Job {
 /// What came of it.
 pub(super) enum Outcome {
     First(Before),
-    Second(Confirmation),
+    /// Nothing more is to be looked at.
+    Last(Confirmation),
     /// The process has ended, or may not be looked at.
     Nothing,
 }
@@ -86,9 +87,13 @@ fn look(wish: &Wish, before: Option<Before>) -> Outcome {
         None if is_of_memory(wish) => {
             memory::clear(wish.process.pid).then_some(Outcome::First(Before::Cleared))
         }
-        None => Some(Outcome::First(Before::Seen(sights(wish)))),
-        Some(Before::Cleared) => memory::measure(wish).ok().map(Outcome::Second),
-        Some(Before::Seen(before)) => Some(Outcome::Second(compare(wish, &before, &sights(wish)))),
+        None => {
+            let seen = sights(wish);
+            let clear = at_once(wish, &seen);
+            Some(clear.map_or(Outcome::First(Before::Seen(seen)), Outcome::Last))
+        }
+        Some(Before::Cleared) => memory::measure(wish).ok().map(Outcome::Last),
+        Some(Before::Seen(before)) => Some(Outcome::Last(compare(wish, &before, &sights(wish)))),
     };
     outcome.unwrap_or(Outcome::Nothing)
 }

@@ -41,10 +41,20 @@ pub(super) enum Reason {
     LongClimb,
     /// The limit is near.
     Exhausting,
+    /// Things of one name are more at every census.
+    HolderGrows,
+    /// And the oldest of them waits since it began.
+    WaitsSince,
+    /// A collector of garbage leaves more and more.
+    KeptAfterCollection,
+    /// It leaves as much as ever, and the process grows.
+    NotLive,
+    /// The allocator has ever more that is free.
+    FreeInside,
 }
 
 /// Name and log-odds of each reason.
-const WEIGHTS: [(Reason, &str, f64); 18] = [
+const WEIGHTS: [(Reason, &str, f64); 23] = [
     (Reason::Prior, "prior", -6.9),
     (Reason::Young, "young", -2.0),
     (Reason::Remembered, "remembered", 1.0),
@@ -63,6 +73,11 @@ const WEIGHTS: [(Reason, &str, f64); 18] = [
     (Reason::Climb, "climb", 6.9),
     (Reason::LongClimb, "long-climb", 1.5),
     (Reason::Exhausting, "exhausting", 1.5),
+    (Reason::HolderGrows, "holder-grows", 1.5),
+    (Reason::WaitsSince, "waits-since", 4.0),
+    (Reason::KeptAfterCollection, "kept-after-collection", 1.5),
+    (Reason::NotLive, "not-live", -4.0),
+    (Reason::FreeInside, "free-inside", -4.0),
 ];
 
 /// Name and log-odds of each reason that can be given: what a fit starts from.

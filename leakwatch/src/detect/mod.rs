@@ -1,11 +1,12 @@
 //! Histories into verdicts. One detector, one file; no clock, no I/O: time is an argument.
 //!
 //! [`bank`] keeps the past of a level at every scale of time, [`floor`] looks for climbs in it, [`survival`] asks whether what
-//! a stack took still dies, [`looks`] holds what a closer look at the survivors showed, [`exhaustion`] says when a limit is
-//! reached. What they say is weighed by [`evidence`] and becomes a [`verdict`] in [`watch`], one for each resource of each
+//! a stack took still dies, [`looks`] holds what a closer look at the survivors showed, [`census`] what runtimes
+//! hold by their own books, [`exhaustion`] says when a limit is reached. What they say is weighed by [`evidence`] and becomes a [`verdict`] in [`watch`], one for each resource of each
 //! subject. A level that never moved has none of this: 24 bytes.
 
 mod bank;
+mod census;
 mod classify;
 mod evidence;
 mod exhaustion;
@@ -27,21 +28,24 @@ use std::{
     sync::Arc,
 };
 
+use self::{
+    census::Books,
+    remember::Memory,
+    survival::Survey,
+    watch::{Tick, Watch},
+};
 pub use self::{
     evidence::weights,
     judgement::Judgement,
     remember::Remembered,
     subject::{Levels, Observed, SubjectKey},
 };
-use self::{
-    remember::Memory,
-    survival::Survey,
-    watch::{Tick, Watch},
-};
 use crate::{
     model::{
+        census::Census,
         confirm::{Confirmation, Wish},
-        finding::{Resource, Verdict},
+        finding::{Holder, Resource, Verdict},
+        identity::ProcessId,
     },
     raw::Moment,
 };
@@ -84,6 +88,8 @@ struct Subject {
     looked_ns: u64,
     /// Load at the last look at sites: nothing moved while it is the same.
     looked_load: u64,
+    /// What its runtimes hold; of a process that was asked.
+    books: Option<Box<Books>>,
 }
 
 /// One level; nothing else is kept of what never moved.
@@ -165,6 +171,23 @@ impl Detection {
         }
     }
 
+    /// What the runtimes and the allocator of a process hold now. One that is not newer than the last says nothing.
+    pub fn counted(&mut self, census: &Census) {
+        let key = SubjectKey::Process(census.process);
+        if let Some(subject) = self.subjects.get_mut(&key) {
+            let memory = subject.levels[Resource::Memory as usize].value;
+            subject.books.get_or_insert_default().enter(census, memory);
+        }
+    }
+
+    /// What a process holds more and more of, by the books of its runtimes; the most suspicious first, and where it was made
+    /// is not filled in.
+    pub fn holders(&self, now_ns: u64, process: ProcessId, resource: Resource) -> Vec<Holder> {
+        let subject = self.subjects.get(&SubjectKey::Process(process));
+        let books = subject.and_then(|subject| subject.books.as_ref());
+        books.map_or_else(Vec::new, |books| books.holders(now_ns, resource))
+    }
+
     /// Everything at `growing` or above, what exhausts a limit, and what lately recovered or ended; worst first.
     pub fn judgements(&self) -> Vec<Judgement> {
         let alive = self
@@ -240,6 +263,7 @@ impl Subject {
             }
             level.value = value;
         }
+        self.books.take_if(|books| !books.is_fresh(now_ns));
         let survey = self.survey(now_ns, observed);
         for (resource, level) in Resource::ALL.into_iter().zip(&mut self.levels) {
             let Some(watch) = &mut level.watch else {
@@ -255,6 +279,7 @@ impl Subject {
                 load,
                 limits: observed.limits,
                 survey: survey.as_ref(),
+                books: self.books.as_deref(),
                 blind: observed.blind,
             });
         }
@@ -287,7 +312,7 @@ impl Subject {
         levels.filter_map(|(resource, level)| Some((resource, level.watch.as_deref()?)))
     }
 
-    fn wishes(&mut self, now_ns: u64, process: crate::model::identity::ProcessId) -> Vec<(f64, Wish)> {
+    fn wishes(&mut self, now_ns: u64, process: ProcessId) -> Vec<(f64, Wish)> {
         let levels = Resource::ALL.into_iter().zip(&mut self.levels);
         let watches = levels.filter_map(|(resource, level)| Some((resource, level.watch.as_deref_mut()?)));
         watches

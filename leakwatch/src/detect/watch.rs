@@ -2,6 +2,7 @@
 
 use super::{
     bank::Bank,
+    census::Books,
     classify::{self, class},
     evidence::{Case, Reason, Stand, Witness, probability},
     exhaustion::Forecast,
@@ -41,6 +42,7 @@ const HELD_NS: u64 = 900_000_000_000;
 const HELD_SPAN: f64 = 300.0;
 /// Floors of this scale, 4 s, say what is held now.
 const NOW: usize = 1;
+const FLOOR_SECONDS: f64 = 4.0;
 /// The level has to have risen by this part of what survives, or deaths were missed.
 const RISEN: f64 = 0.5;
 /// A forecast is made every 4 s; every second for a process watched shorter than this, seconds.
@@ -64,6 +66,7 @@ pub(super) struct Tick<'a> {
     pub(super) load: f32,
     pub(super) limits: &'a [LimitUse],
     pub(super) survey: Option<&'a Survey<'a>>,
+    pub(super) books: Option<&'a Books>,
     pub(super) blind: bool,
 }
 
@@ -335,10 +338,8 @@ impl Watch {
         let now = self.bank.seconds(tick.now_ns);
         let floor = history.last().map_or(tick.level as f64, |last| last.floor);
         let best = self.survivals.found().first().filter(|best| best.rising);
-        let rise = best.map(|best| {
-            let since = now - tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
-            (floor - floor_at(&history, since)).max(0.0)
-        });
+        let since = best.map(|best| now - tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9);
+        let rise = since.map(|since| (floor - floor_at(&history, since)).max(0.0));
         let risen = best.zip(rise).is_some_and(|(best, rise)| match tick.resource {
             Resource::Memory => rise >= stakes.quantum,
             _ => rise >= RISEN * best.held as f64,
@@ -352,9 +353,10 @@ impl Watch {
                 _ => gained.min(best.overdue as f64),
             }
         });
-        let enough = best.zip(rise).map_or(stakes.overdue, |(best, rise)| {
-            let seconds = tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
-            stakes.enough(tick.resource, rise / seconds.max(1.0))
+        let enough = since.zip(rise).map_or(stakes.overdue, |(since, rise)| {
+            // The newest floor is some seconds old, and what was gained was gained until then.
+            let until = history.last().map_or(now, |last| last.at);
+            stakes.enough(tick.resource, rise / (until - since).max(FLOOR_SECONDS))
         });
         // A program that loads its data looks like one that leaks, stale pages included, until it is done.
         let confirmed = tick.resource != Resource::Memory && self.looks.confirms(tick.now_ns);
@@ -387,12 +389,16 @@ impl Watch {
         } else {
             climb
         });
-        let contrary = self.looks.contradicts(tick.now_ns);
+        let looks_like = tick
+            .books
+            .and_then(|books| books.contradicts(tick.now_ns, tick.resource));
+        let contrary = self.looks.contradicts(tick.now_ns) || looks_like.is_some();
         if contrary {
             self.past.kept = None;
         }
         let witnesses: [&dyn Witness; 3] = [&self.looks, &self.forecast, &self.past];
-        for witness in witnesses {
+        let books = tick.books.map(|books| books as &dyn Witness);
+        for witness in witnesses.into_iter().chain(books) {
             witness.testify(&stand, &mut case);
         }
         if let Some(bar) = self.standing.bar().filter(|_| !contrary) {
@@ -410,7 +416,7 @@ impl Watch {
         let rising = risen && best.is_some();
         self.kind = best.map(|best| best.kind).or(self.kind);
         let best = best.cloned();
-        self.stand(tick, best.as_ref(), rising && overdue >= stakes.quantum);
+        self.stand(tick, best.as_ref(), rising && overdue >= stakes.quantum, contrary);
         let climb = self.floor.newest();
         let looks = classify::Looks {
             resource: tick.resource,
@@ -426,10 +432,11 @@ impl Watch {
                 .is_some_and(|best| best.passed && !best.rising),
             owned: rising,
         };
-        self.class = class(&looks);
+        let accused = self.standing.verdict >= Verdict::Suspected;
+        self.class = looks_like.filter(|_| !accused).or_else(|| class(&looks));
     }
 
-    fn stand(&mut self, tick: &Tick<'_>, best: Option<&Survival>, overdue_rising: bool) {
+    fn stand(&mut self, tick: &Tick<'_>, best: Option<&Survival>, overdue_rising: bool, contrary: bool) {
         let floor_now = |scale: usize| {
             let recent = self.bank.recent(scale, 1);
             recent.first().map_or(self.level as f64, |point| point.floor)
@@ -454,7 +461,7 @@ impl Watch {
             climb: span,
             released,
             frozen: tick.now_ns < self.frozen_until_ns,
-            contrary: self.looks.contradicts(tick.now_ns),
+            contrary,
         });
         let verdict = self.standing.verdict;
         if verdict == before {

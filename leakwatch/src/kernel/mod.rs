@@ -8,6 +8,7 @@ pub mod catalog;
 mod clock;
 mod error;
 mod feed;
+mod interpreters;
 mod iterators;
 mod load;
 mod offsets;
@@ -18,6 +19,7 @@ mod suspects;
 use std::os::fd::OwnedFd;
 
 use aya::Ebpf;
+use leakwatch_common::interpreter::{ImageKey, Interpreter};
 
 pub use self::{
     allocations::{AllocationLimits, AllocationProbes, AllocationProgram},
@@ -25,7 +27,8 @@ pub use self::{
     load::{LoadOptions, probe_each},
 };
 use self::{
-    feed::Feed, iterators::Iterators, site_table::SiteTable, statistics::Statistics, suspects::Suspects,
+    feed::Feed, interpreters::Interpreters, iterators::Iterators, site_table::SiteTable,
+    statistics::Statistics, suspects::Suspects,
 };
 use crate::{
     model::{health::ProbeHealth, interest::Interest},
@@ -38,6 +41,7 @@ pub struct Kernel {
     feed: Feed,
     stacks: Feed,
     suspects: Suspects,
+    interpreters: Interpreters,
     iterators: Iterators,
     sites: SiteTable,
     statistics: Statistics,
@@ -61,6 +65,7 @@ impl Kernel {
             feed: Feed::open(&mut ebpf, "FEED", Source::Records)?,
             stacks: Feed::open(&mut ebpf, "STACK_FEED", Source::Stacks)?,
             suspects: Suspects::open(&mut ebpf)?,
+            interpreters: Interpreters::open(&mut ebpf)?,
             sites,
             statistics: Statistics::open(&mut ebpf)?,
             iterators: Iterators::new(&probes),
@@ -101,6 +106,16 @@ impl Kernel {
         self.suspects.set(tgids);
     }
 
+    /// Takes the frames of the interpreter along with the stacks of this process.
+    pub fn take_frames(&mut self, image: ImageKey, interpreter: &Interpreter) {
+        self.interpreters.add(image, interpreter);
+    }
+
+    /// Does not any more: it has ended.
+    pub fn forget_frames(&mut self, image: ImageKey) {
+        self.interpreters.remove(image);
+    }
+
     /// Where the threads of a process wait; `None` when that could not be read.
     pub fn threads(&mut self, tgid: u32) -> Option<RawBatch> {
         Iterators::threads(&mut self.ebpf, tgid)
@@ -135,7 +150,11 @@ impl Kernel {
 
     /// Updates run counts and map sizes.
     pub fn observe_self(&mut self) -> statistics::Observed {
-        self.statistics
-            .observe(&self.ebpf, &mut self.probes, self.sites.in_use())
+        self.statistics.observe(
+            &self.ebpf,
+            &mut self.probes,
+            self.sites.in_use(),
+            &self.interpreters,
+        )
     }
 }

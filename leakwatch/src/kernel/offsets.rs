@@ -21,6 +21,11 @@ pub(super) fn look_up(types: &KernelTypes<'_>) -> Result<Offsets, BtfError> {
     } else {
         "thread_info.flags"
     };
+    let thread_pointer = if cfg!(target_arch = "x86_64") {
+        "thread.fsbase"
+    } else {
+        "thread.uw.tp_value"
+    };
     Ok(Offsets {
         task_pid: at("task_struct", "pid")?,
         task_tgid: at("task_struct", "tgid")?,
@@ -39,6 +44,7 @@ pub(super) fn look_up(types: &KernelTypes<'_>) -> Result<Offsets, BtfError> {
         task_cred: at("task_struct", "cred")?,
         task_cgroups: at("task_struct", "cgroups")?,
         task_compat_word: at("task_struct", compat_word)?,
+        task_thread_pointer: at("task_struct", thread_pointer).unwrap_or(ABSENT),
         signal_nr_threads: at("signal_struct", "nr_threads")?,
         signal_live: at("signal_struct", "live")?,
         signal_rlim: at("signal_struct", "rlim")?,

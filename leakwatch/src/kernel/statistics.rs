@@ -17,7 +17,7 @@ use bytes::Bytes;
 use leakwatch_common::counter::{Budget, Counter, Spent};
 use log::debug;
 
-use super::error::KernelError;
+use super::{error::KernelError, interpreters::Interpreters};
 use crate::{
     model::health::{MapHealth, ProbeHealth},
     raw::{RawBatch, Source},
@@ -97,7 +97,13 @@ impl Statistics {
         })
     }
 
-    pub(super) fn observe(&mut self, ebpf: &Ebpf, probes: &mut [ProbeHealth], sites: u32) -> Observed {
+    pub(super) fn observe(
+        &mut self,
+        ebpf: &Ebpf,
+        probes: &mut [ProbeHealth],
+        sites: u32,
+        interpreters: &Interpreters,
+    ) -> Observed {
         let now = Instant::now();
         self.account(ebpf, probes, now);
         if now >= self.sizes_due {
@@ -106,9 +112,20 @@ impl Statistics {
                 map.health.bytes = memory_of(map.fd).unwrap_or(map.health.bytes);
             }
         }
-        let maps = self.maps.iter().map(|map| MapHealth {
-            entries: (map.health.name == "SITES").then_some(u64::from(sites)),
-            ..map.health.clone()
+        let maps = self.maps.iter().map(|map| {
+            let (entries, full) = match map.health.name.as_str() {
+                "SITES" => (Some(u64::from(sites)), map.health.full),
+                Interpreters::MAP => {
+                    let (entries, refused) = interpreters.used();
+                    (Some(entries), refused)
+                }
+                _ => (None, map.health.full),
+            };
+            MapHealth {
+                entries,
+                full,
+                ..map.health.clone()
+            }
         });
         Observed {
             maps: maps.collect(),

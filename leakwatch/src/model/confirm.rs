@@ -21,7 +21,7 @@ pub struct Wish {
     pub items: Vec<u64>,
 }
 
-/// What two looks at the items of a [`Wish`] showed.
+/// What two looks at the items of a [`Wish`] showed, or one where that was enough.
 ///
 /// `stale + touched <= looked_at`; of the rest it cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub struct Confirmation {
     pub stale: u32,
     /// Used in between.
     pub touched: u32,
-    /// Sockets whose peer has closed and that this side has not.
+    /// Sockets that have no peer any more, because it closed or the connection is over, and that this side has not closed.
     pub close_wait: u32,
     /// The largest group of descriptors that are open on one and the same file.
     pub same_file: u32,
@@ -49,7 +49,7 @@ pub struct Confirmation {
 
 /// Takes the looks. It has effects, so it is given to the flow from outside.
 pub trait Confirm {
-    /// Looks; the answer comes after the second look, some ticks later, and then once.
+    /// Looks; the answer comes after the last look, some ticks later, and then once.
     fn confirm(&mut self, now_ns: u64, wish: &Wish) -> Option<Confirmation>;
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{identity::ProcessId, snapshot::FrameRow};
+use super::{census::Counted, identity::ProcessId, snapshot::FrameRow};
 
 /// What can leak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -188,6 +188,31 @@ pub struct FindingSite {
     pub frames: Vec<FrameRow>,
 }
 
+/// What a runtime or an allocator has more and more of, by its own books.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Holder {
+    /// What they are.
+    pub counted: Counted,
+    /// Whose books: `go`, `java`, `glibc`, ...
+    pub runtime: String,
+    /// What they are called: `LeakS$Session`, `main.handle (server.go:41)`.
+    pub name: String,
+    /// How many there are.
+    pub count: u64,
+    /// Bytes that they take themselves; `None` when that is not known.
+    pub bytes: Option<u64>,
+    /// How many more there are, per second.
+    pub rate_per_second: f64,
+    /// The same in bytes; `None` when that is not known.
+    pub bytes_per_second: Option<f64>,
+    /// Its part, 0 to 1, of the growth: of the bytes, or of the number of all things like it, whichever is more.
+    pub share: f64,
+    /// Since when the oldest of them has been in this state, seconds: a goroutine that waits.
+    pub oldest_seconds: Option<f64>,
+    /// Who made them or where they wait, innermost first.
+    pub frames: Vec<FrameRow>,
+}
+
 /// One verdict about one resource of one process or group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -205,6 +230,12 @@ pub struct Finding {
     pub cmdline: Option<Arc<str>>,
     /// Its language runtime.
     pub runtime: Option<Arc<str>>,
+    /// The version of that, as it says itself.
+    #[serde(default)]
+    pub runtime_version: Option<Arc<str>>,
+    /// What answers its `malloc`, when known.
+    #[serde(default)]
+    pub allocator: Option<Arc<str>>,
     /// Its container.
     pub container: Option<Arc<str>>,
     /// What.
@@ -234,6 +265,9 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Who did it, most first.
     pub sites: Vec<FindingSite>,
+    /// What its runtimes and its allocator hold more and more of, most suspicious first; empty without two censuses.
+    #[serde(default)]
+    pub holders: Vec<Holder>,
 }
 
 impl Finding {

@@ -107,6 +107,17 @@ pub struct ScriptFunction {
     pub function: Function,
 }
 
+/// What an interpreter was running when a stack was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptStack {
+    /// Innermost first.
+    pub functions: Vec<ScriptFunction>,
+    /// Whether these are all: no more were taken than fit into a record.
+    pub is_complete: bool,
+    /// An address in the code of the interpreter itself, in the process.
+    pub interpreter: u64,
+}
+
 /// What is known about an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Symbol {

@@ -1,6 +1,8 @@
 //! Presenters: each sees one immutable [`crate::model::snapshot::Snapshot`] per tick, and nothing else.
 
+pub mod census;
 pub mod columns;
+pub mod explain;
 pub mod fields;
 pub mod filter;
 pub mod findings;
@@ -10,6 +12,7 @@ pub mod profile;
 pub mod recording;
 pub mod report;
 pub mod rows;
+mod runtime;
 pub mod sort;
 pub mod summary;
 pub mod text;

@@ -1,8 +1,10 @@
 //! Snapshots for the presenters' tests: every field is filled, nothing depends on the machine.
 
+mod census;
 mod findings;
 mod recording;
 
+pub(crate) use census::census;
 pub(crate) use findings::findings;
 pub(crate) use recording::recording;
 
@@ -30,6 +32,8 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         exe: Some("/usr/lib/jvm/bin/java".into()),
         cmdline: Some("java -Xmx2g -jar spring.jar".into()),
         runtime: Some("java".into()),
+        runtime_version: Some("17.0.15+6".into()),
+        allocator: Some("glibc".into()),
         container_id: Some(("8f3a0c".repeat(10) + "0123").into()),
         unit: None,
         threads: 24,
@@ -55,7 +59,7 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         state: State::Growing,
         sites: sites(),
         limits: findings::limits(),
-        census: None,
+        census: Some(census(pid).into()),
     }
 }
 
@@ -181,6 +185,8 @@ pub(crate) fn quiet(pid: u32, parent_pid: u32, name: &str) -> ProcessRow {
         exe: None,
         cmdline: None,
         runtime: None,
+        runtime_version: None,
+        allocator: None,
         container_id: None,
         unit: Some("shop.service".into()),
         threads: 1,
@@ -272,6 +278,8 @@ pub(crate) fn hostile() -> Snapshot {
         process.cmdline = Some(format!("{name} --{name}").into());
         process.container_id = Some(name.into());
         process.runtime = Some(name.into());
+        process.runtime_version = Some(name.into());
+        process.allocator = Some(name.into());
         process.exe = Some(name.into());
     }
     name_everything_else(&mut snapshot, names[0]);
@@ -296,6 +304,9 @@ fn name_everything_else(snapshot: &mut Snapshot, name: &str) {
         }
     }
     for process in &mut snapshot.processes {
+        if let Some(census) = &mut process.census {
+            census::name(std::sync::Arc::make_mut(census), name);
+        }
         process.fd_kinds = Some([(name.to_owned(), 3)].into());
         for limit in &mut process.limits {
             limit.limit.name = name.into();

@@ -4,17 +4,17 @@ use std::{cell::OnceCell, fs::File, io, ops::Range};
 
 use object::{
     LittleEndian,
-    elf::{SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB, Sym64},
-    pod,
+    elf::{SHT_DYNSYM, SHT_SYMTAB},
     read::elf::{SectionHeader as _, Sym as _},
 };
 
 use super::target::Mapping;
-use crate::symbols::elf_file::{ElfFile, Section};
+use crate::symbols::{
+    elf_file::{ElfFile, Section},
+    symbol_table::SymbolTable,
+};
 
 const ORDER: LittleEndian = LittleEndian;
-/// Longest symbol table, and longest table of their names, bytes. Node's are 30 MB together.
-const MAX_SYMBOLS: usize = 64 << 20;
 
 /// An ELF file as one process maps it.
 pub(super) struct Binary {
@@ -31,11 +31,6 @@ pub(super) struct DefinedSymbol<'a> {
     /// Address in the process; of a thread-local one its offset in the thread's block instead.
     pub(super) address: u64,
     pub(super) size: u64,
-}
-
-struct SymbolTable {
-    symbols: Vec<Sym64<LittleEndian>>,
-    names: Vec<u8>,
 }
 
 impl Binary {
@@ -87,15 +82,11 @@ impl Binary {
                 .collect()
         });
         tables.iter().flat_map(|table| {
-            let defined = table
-                .symbols
-                .iter()
-                .filter(|symbol| symbol.st_shndx(ORDER) != SHN_UNDEF);
-            defined.map(|symbol| {
+            table.defined().map(|(name, symbol)| {
                 let value = symbol.st_value(ORDER);
                 let is_thread_local = symbol.st_type() == object::elf::STT_TLS;
                 DefinedSymbol {
-                    name: table.name(symbol),
+                    name,
                     address: if is_thread_local {
                         value
                     } else {
@@ -118,31 +109,6 @@ impl Binary {
     /// Contents of a section as they are in the file, at most `limit` bytes.
     pub(super) fn section_data(&self, name: &str, limit: usize) -> Option<Vec<u8>> {
         self.elf.data(self.elf.section(name)?, limit).ok()
-    }
-}
-
-impl SymbolTable {
-    fn read(elf: &ElfFile, kind: u32) -> Option<Self> {
-        let section = elf
-            .sections
-            .iter()
-            .find(|section| section.sh_type(ORDER) == kind)?;
-        let names = usize::try_from(section.sh_link(ORDER)).ok()?;
-        let names = elf.data(elf.sections.get(names)?, MAX_SYMBOLS).ok()?;
-        let bytes = elf.data(section, MAX_SYMBOLS).ok()?;
-        let symbols = bytes
-            .chunks_exact(size_of::<Sym64<LittleEndian>>())
-            .filter_map(|symbol| pod::from_bytes(symbol).ok().map(|(symbol, _)| *symbol));
-        Some(Self {
-            symbols: symbols.collect(),
-            names,
-        })
-    }
-
-    fn name(&self, symbol: &Sym64<LittleEndian>) -> &[u8] {
-        let from = usize::try_from(symbol.st_name(ORDER)).unwrap_or(usize::MAX);
-        let name = self.names.get(from..).unwrap_or_default();
-        name.split(|&byte| byte == 0).next().unwrap_or_default()
     }
 }
 

@@ -6,6 +6,7 @@ use bytemuck::AnyBitPattern;
 use libc::{iovec, process_vm_readv};
 
 use super::target::Target;
+use crate::target_memory::TargetMemory;
 
 /// A read asks for a page of a process, which the kernel gives it if it is swapped out; whole mappings are therefore read by
 /// resident pages only.
@@ -41,10 +42,14 @@ struct Block {
 
 impl Memory {
     pub(super) fn of(target: &Target) -> Self {
-        let pid = target.process().pid;
+        Self::of_process(target.process().pid)
+    }
+
+    /// Opens nothing, so that it costs nothing to make one for a few values.
+    pub(super) fn of_process(pid: u32) -> Self {
         Self {
             pid: libc::pid_t::try_from(pid).unwrap_or(-1),
-            pagemap: File::open(format!("/proc/{pid}/pagemap")).ok(),
+            pagemap: None,
             slots: Vec::new(),
             bytes_read: 0,
             paced: 0,
@@ -160,15 +165,35 @@ impl Memory {
         end: u64,
         mut piece: impl FnMut(u64, &[u8]) -> bool,
     ) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let mut at = start;
+        while let Some(from) = self.next_resident(at, end, &mut bytes)? {
+            if !piece(from, &bytes) {
+                break;
+            }
+            at = from + bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads the first resident pages of `start..end` that follow one another into `bytes`, at most 1 MiB of them, and says
+    /// where they are; `None` when no page there is resident. For walks that skip, or read elsewhere in between.
+    ///
+    /// # Errors
+    /// When it cannot be told what is resident.
+    pub(super) fn next_resident(
+        &mut self,
+        start: u64,
+        end: u64,
+        bytes: &mut Vec<u8>,
+    ) -> io::Result<Option<u64>> {
         const ENTRIES: u64 = 256;
         let mut entries = [0; (ENTRIES * 8) as usize];
-        let mut buffer = vec![0; usize::try_from(ENTRIES * PAGE).unwrap_or(0)];
         let mut at = start - start % PAGE;
         while at < end {
             let pages = (end - at).div_ceil(PAGE).min(ENTRIES);
             let wanted = &mut entries[..usize::try_from(pages * 8).unwrap_or(0)];
-            let pagemap = self.pagemap.as_ref().ok_or(io::ErrorKind::PermissionDenied)?;
-            pagemap.read_exact_at(wanted, at / PAGE * 8)?;
+            self.pagemap()?.read_exact_at(wanted, at / PAGE * 8)?;
             let present: Vec<bool> = wanted
                 .chunks_exact(8)
                 .map(|entry| entry.first_chunk().map_or(0, |entry| u64::from_ne_bytes(*entry)) & PRESENT != 0)
@@ -180,14 +205,22 @@ impl Memory {
                 if !run[0] {
                     continue;
                 }
-                let into = &mut buffer[..usize::try_from(run.len() as u64 * PAGE).unwrap_or(0)];
-                if self.read(from, into).is_ok() && !piece(from, into) {
-                    return Ok(());
+                bytes.resize(run.len() * usize::try_from(PAGE).unwrap_or(0), 0);
+                if self.read(from, bytes).is_ok() {
+                    return Ok(Some(from));
                 }
             }
             at += pages * PAGE;
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn pagemap(&mut self) -> io::Result<&File> {
+        let opened = match self.pagemap.take() {
+            Some(opened) => opened,
+            None => File::open(format!("/proc/{}/pagemap", self.pid))?,
+        };
+        Ok(self.pagemap.insert(opened))
     }
 
     fn block(&mut self, start: u64) -> Option<&[u8]> {
@@ -243,6 +276,16 @@ impl Memory {
             self.paced = self.bytes_read;
             thread::sleep(Duration::from_millis(read * 1000 / BYTES_PER_SECOND / 2));
         }
+    }
+}
+
+impl TargetMemory for Memory {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> io::Result<()> {
+        Self::read(self, address, buffer)
+    }
+
+    fn word(&mut self, address: u64) -> io::Result<u64> {
+        self.cached(address)
     }
 }
 

@@ -8,7 +8,16 @@
 //! is bounded, and a link that leads nowhere ends it.
 
 mod binary;
+mod cpython;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod glibc;
+mod go;
+mod interpreters;
+mod jvm;
 mod memory;
+mod node;
+mod other_allocators;
 mod target;
 mod worker;
 
@@ -16,21 +25,37 @@ use std::{collections::HashMap, fmt, io};
 
 use log::warn;
 
+pub use self::interpreters::Interpreters;
 use self::{
+    cpython::CPython,
+    interpreters::Interpreted,
+    jvm::Jvm,
     memory::Memory,
     target::Target,
     worker::{Job, Worker},
 };
 use crate::{
+    hotspot,
     model::{
         census::{Census, CensusWish, Censuses, RuntimeView},
         identity::ProcessId,
     },
     process_stat,
+    recognise::Recogniser,
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[];
+const RUNTIMES: &[&dyn Runtime] = &[
+    &go::GO,
+    &CPython,
+    &Jvm,
+    &node::Node,
+    &glibc::Glibc,
+    &other_allocators::OtherAllocators,
+];
+
+/// Those whose frames are taken with stacks.
+const INTERPRETERS: &[&dyn Interpreted] = &[&CPython];
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.
@@ -65,6 +90,9 @@ enum Unknown {
     /// What was read is not what has to be there.
     #[error("its memory is not laid out as that of its version: {0}")]
     Layout(&'static str),
+    /// As a JVM.
+    #[error(transparent)]
+    HotSpot(#[from] hotspot::Unknown),
     /// It does not keep what is looked for.
     #[error("{0}")]
     NotKept(&'static str),
@@ -122,7 +150,7 @@ impl Censuses for CensusTaker {
 
 /// Takes the census of one process now; `None` when it is gone, or has no runtime that is known.
 pub fn census_now(pid: u32, now_ns: u64) -> Option<Census> {
-    worker::census(process_stat::of(pid)?, now_ns)
+    worker::census(process_stat::of(pid)?, now_ns, &mut Recogniser::default())
 }
 
 impl CensusTaker {

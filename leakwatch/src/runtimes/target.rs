@@ -9,6 +9,7 @@ use super::binary::Binary;
 use crate::{
     model::{identity::ProcessId, sanitize},
     process_stat,
+    recognise::{Allocator, Recogniser},
     target_file::Found,
 };
 
@@ -52,6 +53,7 @@ impl Mapping {
 pub(super) struct Target {
     process: ProcessId,
     mappings: Vec<Mapping>,
+    allocator: Option<Allocator>,
 }
 
 impl Target {
@@ -64,7 +66,23 @@ impl Target {
         if mappings.is_empty() || !process_stat::is_alive(process) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(Self { process, mappings })
+        Ok(Self {
+            process,
+            mappings,
+            allocator: None,
+        })
+    }
+
+    /// Finds out what answers its `malloc`.
+    pub(super) fn recognise(&mut self, recogniser: &mut Recogniser) {
+        let pid = self.process.pid;
+        let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+        self.allocator = recogniser.process(pid, &String::from_utf8_lossy(&maps)).allocator;
+    }
+
+    /// What answers its `malloc`; `None` when that is not known.
+    pub(super) fn allocator(&self) -> Option<&Allocator> {
+        self.allocator.as_ref()
     }
 
     pub(super) fn process(&self) -> ProcessId {
@@ -112,10 +130,18 @@ impl Target {
     /// # Errors
     /// As of [`Self::binary`].
     pub(super) fn executable(&self) -> io::Result<Binary> {
+        self.binary(self.executable_mapping()?)
+    }
+
+    /// The first mapping of the executable.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(super) fn executable_mapping(&self) -> io::Result<&Mapping> {
         let link = fs::read_link(format!("/proc/{}/exe", self.process.pid))?;
         let name = sanitize::text(std::os::unix::ffi::OsStrExt::as_bytes(link.as_os_str()));
         let mapping = self.mappings.iter().find(|mapping| mapping.name == name);
-        self.binary(mapping.ok_or(io::ErrorKind::NotFound)?)
+        mapping.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Its PID in its own PID namespace, for files that are named after it there.

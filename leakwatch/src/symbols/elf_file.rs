@@ -3,7 +3,12 @@
 //! Read with `pread` and never mapped: whoever owns the file may truncate it at any moment, and a mapping would answer that
 //! with SIGBUS.
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _};
+use std::{
+    fs::{File, Metadata},
+    io,
+    ops::Range,
+    os::unix::fs::FileExt as _,
+};
 
 use object::{
     LittleEndian,
@@ -96,6 +101,11 @@ impl ElfFile {
         Ok(elf)
     }
 
+    /// Which file it is.
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
     /// What is loaded into memory.
     ///
     /// # Errors
@@ -147,6 +157,35 @@ impl ElfFile {
         let mut bytes = vec![0; size];
         read_at(&self.file, &mut bytes, section.sh_offset(ORDER))?;
         Ok(bytes)
+    }
+
+    /// Fills `buffer` with a section's bytes from `offset` on, as far as there are any; returns how many.
+    pub(crate) fn read_section(
+        &self,
+        section: &Section,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        let left = section.sh_size(ORDER).saturating_sub(offset);
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let at = section.sh_offset(ORDER).saturating_add(offset);
+        self.file.read_exact_at(&mut buffer[..length], at)?;
+        Ok(length)
+    }
+
+    /// What lies at an address of a section when the program starts: zeros where the file has no contents for it (`.bss`).
+    pub(crate) fn initial(&self, section: &Section, address: u64, buffer: &mut [u8]) -> Result<(), Reason> {
+        let offset = address.wrapping_sub(section.sh_addr(ORDER));
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > section.sh_size(ORDER)) {
+            return Err(Reason::BrokenElf);
+        }
+        if section.sh_type(ORDER) == SHT_NOBITS {
+            buffer.fill(0);
+            return Ok(());
+        }
+        let at = section.sh_offset(ORDER).checked_add(offset);
+        Ok(read_at(&self.file, buffer, at.ok_or(Reason::BrokenElf)?)?)
     }
 
     /// `NT_GNU_BUILD_ID`, or Go's build id where there is no such note.

@@ -1,8 +1,11 @@
 //! Names, files and lines from the table that Go keeps for its own tracebacks: it is there in every Go binary, stripped or
 //! not. Layout: `moduledata`, `pcHeader` and `_func` in `src/runtime/symtab.go` and `runtime2.go` of Go 1.18 and later.
 
+mod inlined;
+
 use object::{LittleEndian, read::elf::SectionHeader as _};
 
+use self::inlined::Trees;
 use super::{
     demangle::shown,
     elf_file::{ElfFile, Section},
@@ -24,6 +27,13 @@ const SHARED_SECTION: &str = ".data.rel.ro";
 const MODULE_DATA: &str = ".go.module";
 /// Bytes from the start of the module data to `text`: a pointer, six slices, `findfunctab`, `minpc`, `maxpc`.
 const TEXT_IN_MODULE_DATA: usize = (1 + 6 * 3 + 3) * 8;
+/// More words than the module data of any version has.
+const MODULE_WORDS: usize = 8192;
+/// `PCDATA_InlTreeIndex` and `FUNCDATA_InlTree`.
+const INLINED_CALL: u32 = 2;
+const INLINED_CALLS: u32 = 3;
+/// Most calls that are inlined into each other.
+const MAX_INLINED: usize = 64;
 /// Most steps through one table of line numbers. A function of 100 KB of code has some 30,000.
 const MAX_STEPS: usize = 1 << 18;
 
@@ -45,6 +55,9 @@ pub(crate) struct GoTable {
     values: usize,
     /// Function table; descriptions of functions are found relative to it.
     function_table: usize,
+    /// Bytes of a description up to its lists of tables.
+    description: usize,
+    trees: Option<Trees>,
 }
 
 impl GoTable {
@@ -71,7 +84,11 @@ impl GoTable {
             0 => text_of_module(elf, address).ok_or(Reason::NoSymbols)?,
             start => start,
         };
-        Ok(Some(Self { text_start, ..stated }))
+        Ok(Some(Self {
+            text_start,
+            trees: Trees::read(elf, &stated.bytes, address),
+            ..stated
+        }))
     }
 
     /// Reads the header; `text_start` as it states it.
@@ -89,26 +106,57 @@ impl GoTable {
             files: field(5)?,
             values: field(6)?,
             function_table: field(7)?,
+            // The line where a function begins came with Go 1.20.
+            description: if u32_at(&bytes, 0)? == GO_1_18 { 40 } else { 44 },
+            trees: None,
             bytes,
         })
     }
 
-    /// The function at an address as the ELF file states it. Calls that the compiler inlined belong to their caller.
-    pub(crate) fn find(&self, address: u64) -> Result<Function, Reason> {
-        self.function_at(address).ok_or(Reason::NotCovered)
+    /// The functions at an address as the ELF file states it, the innermost inlined one first; never empty.
+    pub(crate) fn find(&self, address: u64) -> Result<Box<[Function]>, Reason> {
+        self.functions_at(address).ok_or(Reason::NotCovered)
     }
 
-    fn function_at(&self, address: u64) -> Option<Function> {
+    fn functions_at(&self, address: u64) -> Option<Box<[Function]>> {
         let offset = u32::try_from(address.checked_sub(self.text_start)?).ok()?;
         let description = self.function_table.checked_add(self.description_of(offset)?)?;
         let word = |index: usize| u32_at(&self.bytes, description.checked_add(index * 4)?);
-        let entry = u64::from(word(0)?);
-        let value = |table: u32| self.value_at(table, u64::from(offset).checked_sub(entry)?);
-        Some(Function {
-            name: shown(self.text(self.function_names, word(1)?)?),
-            file: value(word(5)?).and_then(|file| self.file(word(8)?, file)),
-            line: value(word(6)?).and_then(|line| u32::try_from(line).ok()),
-        })
+        let (name, unit) = (word(1)?, word(8)?);
+        let (files, lines) = (word(5)?, word(6)?);
+        let function = |name: u32, at: u64| {
+            Some(Function {
+                name: shown(self.text(self.function_names, name)?),
+                file: self.value_at(files, at).and_then(|file| self.file(unit, file)),
+                line: self.value_at(lines, at).and_then(|line| u32::try_from(line).ok()),
+            })
+        };
+        let mut at = u64::from(offset).checked_sub(word(0)?.into())?;
+        let mut functions = Vec::new();
+        while let Some(call) = self.inlined_at(description, word(7)?, at)
+            && functions.len() < MAX_INLINED
+        {
+            functions.extend(function(call.name, at));
+            at = call.caller.into();
+        }
+        functions.push(function(name, at)?);
+        Some(functions.into())
+    }
+
+    /// The innermost call that was inlined at an offset in a function; `tables` is how many tables of values it has.
+    fn inlined_at(&self, description: usize, tables: u32, at: u64) -> Option<inlined::InlinedCall> {
+        let lists = description.checked_add(self.description)?;
+        let listed = |index: u32| u32_at(&self.bytes, lists.checked_add((index as usize).checked_mul(4)?)?);
+        let data = u32::from(*self.bytes.get(lists.checked_sub(1)?)?);
+        if tables <= INLINED_CALL || data <= INLINED_CALLS {
+            return None;
+        }
+        let (values, tree) = (listed(INLINED_CALL)?, listed(tables.checked_add(INLINED_CALLS)?)?);
+        if values == 0 || tree == u32::MAX {
+            return None;
+        }
+        let index = usize::try_from(self.value_at(values, at)?).ok()?;
+        self.trees.as_ref()?.call(&self.bytes, tree, index)
     }
 
     /// Where the description of the function is that covers a code offset. The table is sorted and has one entry more than
@@ -172,15 +220,31 @@ impl GoTable {
         self.text(self.files, at).map(shown)
     }
 
+    /// Whether a function of that name is in the program, inlined ones included.
+    pub(crate) fn has_function(&self, name: &str) -> bool {
+        let names = self.bytes.get(self.function_names..self.compilation_units);
+        let mut names = names.unwrap_or_default().split(|&byte| byte == 0);
+        names.any(|other| other == name.as_bytes())
+    }
+
+    /// The first source file whose path ends so.
+    pub(crate) fn file_that_ends(&self, end: &str) -> Option<&str> {
+        let files = self.bytes.get(self.files..self.values)?;
+        let file = files
+            .split(|&byte| byte == 0)
+            .find(|file| file.ends_with(end.as_bytes()))?;
+        str::from_utf8(file).ok()
+    }
+
     fn text(&self, table: usize, offset: u32) -> Option<&str> {
         let rest = self.bytes.get(table.checked_add(offset as usize)?..)?;
         let rest = &rest[..rest.len().min(MAX_TEXT)];
         str::from_utf8(&rest[..rest.iter().position(|&byte| byte == 0)?]).ok()
     }
 
-    /// Bytes of the table.
+    /// Bytes of the table, and of what belongs to it.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.len() as u64 + self.trees.as_ref().map_or(0, Trees::bytes)
     }
 }
 

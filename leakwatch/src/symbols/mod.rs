@@ -16,6 +16,7 @@ mod perf_map;
 mod queue;
 pub(crate) mod reason;
 mod source;
+pub(crate) mod symbol_table;
 #[cfg(test)]
 mod tests;
 mod vdso;

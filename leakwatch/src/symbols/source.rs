@@ -63,7 +63,7 @@ impl Sources {
         for source in &self.0 {
             let found = match source {
                 Source::Elf(elf) => elf.find(address),
-                Source::Go(go) => go.find(address).map(|function| Box::from([function])),
+                Source::Go(go) => go.find(address),
             };
             match found {
                 Ok(functions) => return Ok(functions),

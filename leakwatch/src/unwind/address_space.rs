@@ -65,6 +65,8 @@ pub(super) struct AddressSpace {
     rest: Duration,
     /// When a stack of it was last unwound, in stacks unwound before.
     pub(super) last_used: u64,
+    /// Whether its files were searched for a runtime that makes code.
+    pub(super) searched: bool,
 }
 
 impl AddressSpace {
@@ -81,6 +83,7 @@ impl AddressSpace {
             read_at,
             rest: (read_at - start) * REST_PER_READ,
             last_used: 0,
+            searched: false,
         })
     }
 
@@ -117,6 +120,10 @@ impl AddressSpace {
     pub(super) fn mapping(&mut self, address: u64) -> Option<&mut Mapping> {
         let index = self.index(address)?;
         self.mappings.get_mut(index)
+    }
+
+    pub(super) fn mappings_mut(&mut self) -> &mut [Mapping] {
+        &mut self.mappings
     }
 
     pub(super) fn mappings(&self) -> &[Mapping] {

@@ -15,6 +15,8 @@ use object::{
     read::elf::NoteIterator,
 };
 
+use super::exports::Exports;
+
 /// Most bytes of an `.eh_frame`; the largest known to us (a browser) has 12 MiB.
 const MAX_EH_FRAME: u64 = 32 << 20;
 /// Most entries of the program header table, and of the section header table.
@@ -84,6 +86,8 @@ pub(super) struct Elf {
     pub(super) segments: Box<[Segment]>,
     /// Linked by Go's linker: its code keeps frame pointers and has no unwind tables.
     pub(super) is_go: bool,
+    /// What it exports.
+    pub(super) exports: Option<Exports>,
     eh_frame: Option<EhFrame>,
 }
 
@@ -112,6 +116,7 @@ impl Elf {
         let sections = Sections::read(file, &header);
         let eh_frame = sections.as_ref().and_then(Sections::eh_frame);
         Some(Self {
+            exports: sections.as_ref().and_then(Sections::exports),
             is_go: notes.go.is_some() || sections.is_some_and(|sections| sections.find(GO_TABLE).is_some()),
             build_id: notes.gnu.or(notes.go),
             eh_frame: eh_frame.or_else(|| eh_frame_by_segment(file, &programs, &segments)),
@@ -221,6 +226,15 @@ impl Sections {
             let name = self.names.get(header.sh_name.get(LittleEndian) as usize..);
             let name = name.and_then(|name| name.split_inclusive(|&byte| byte == 0).next());
             name.is_some_and(|name| name.ends_with(end))
+        })
+    }
+
+    fn exports(&self) -> Option<Exports> {
+        let offset = |name: &[u8]| Some(self.find(name)?.sh_offset.get(LittleEndian));
+        Some(Exports {
+            hashes: offset(b".gnu.hash\0")?,
+            symbols: offset(b".dynsym\0")?,
+            names: offset(b".dynstr\0")?,
         })
     }
 

@@ -7,6 +7,7 @@ use framehop::{CacheNative, Error, FrameAddress, MayAllocateDuringUnwind, Unwind
 use super::{
     Registers, arch,
     cfi::{FrameUnwinder, Tables},
+    jit::NativeFrame,
 };
 use crate::model::stack::{CodeAddress, ModuleKind, StackEnd};
 
@@ -21,6 +22,8 @@ const NO_FRAME: u64 = 1;
 /// Where an address is.
 pub(super) struct Place {
     pub(super) at: CodeAddress,
+    /// The address in the process.
+    pub(super) pc: u64,
     pub(super) kind: ModuleKind,
     /// It was linked by Go's linker.
     pub(super) is_go: bool,
@@ -49,8 +52,21 @@ enum Step {
     NoFramePointer,
 }
 
-/// Finds the place of an address in code.
-pub(super) type Locate<'a> = dyn FnMut(u64) -> Option<Place> + 'a;
+/// The code of the process whose stack is walked.
+pub(super) trait Code {
+    /// The place of an address.
+    fn locate(&mut self, address: u64) -> Option<Place>;
+
+    /// Appends the frames that stand for the functions that an interpreter or a compiler at run time runs in a frame;
+    /// `false` when the frame is none of theirs.
+    fn functions(
+        &mut self,
+        place: &Place,
+        frame: NativeFrame,
+        stack: &Copied<'_>,
+        frames: &mut Vec<CodeAddress>,
+    ) -> bool;
+}
 
 /// Walks stacks; remembers the rules of code that it met lately, of all processes.
 #[derive(Default)]
@@ -61,16 +77,20 @@ pub(super) struct Walker {
 }
 
 /// What was copied of a stack.
-struct Copied<'a> {
+pub(super) struct Copied<'a> {
     start: u64,
     bytes: &'a [u8],
 }
 
 impl Copied<'_> {
-    fn read(&self, address: u64) -> Option<u64> {
-        let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
-        let bytes = self.bytes.get(offset..offset.checked_add(8)?)?;
+    pub(super) fn read(&self, address: u64) -> Option<u64> {
+        let bytes = self.bytes(address, 8)?;
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    pub(super) fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
+        let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        self.bytes.get(offset..offset.checked_add(length)?)
     }
 
     /// What it means that a read at `address` failed.
@@ -91,7 +111,7 @@ impl Walker {
         &mut self,
         registers: Registers,
         memory: &[u8],
-        locate: &mut Locate<'_>,
+        code: &mut dyn Code,
         frames: &mut Vec<CodeAddress>,
     ) -> StackEnd {
         let stack = Copied {
@@ -99,19 +119,30 @@ impl Walker {
             bytes: memory,
         };
         let mut state = arch::state(&registers);
-        let Some(mut place) = locate(registers.pc) else {
+        let Some(mut place) = code.locate(registers.pc) else {
             return StackEnd::Lost;
         };
+        let mut steps = 0;
         loop {
-            frames.push(place.at);
-            let step = if frames.len() == 1 {
-                self.first_step(&place, &mut state, &stack, locate)
+            steps += 1;
+            let frame = NativeFrame {
+                pc: place.pc,
+                fp: arch::frame_pointer(&state),
+                is_made: place.kind == ModuleKind::Anonymous,
+            };
+            let step = if steps == 1 {
+                self.first_step(&place, &mut state, &stack, code)
             } else {
                 let address = FrameAddress::from_return_address(place.at.address.wrapping_add(1));
-                let step =
-                    address.map(|address| self.step(address, &place.rules, &mut state, &stack, locate));
+                let step = address.map(|address| self.step(address, &place.rules, &mut state, &stack, code));
                 step.unwrap_or(Step::Lost)
             };
+            // A function without a frame pointer of its own has its caller's: the frame that it points to is the caller's.
+            let is_own = !matches!(step, Step::Caller(_)) || arch::frame_pointer(&state) != frame.fp;
+            if !is_own || !code.functions(&place, frame, &stack, frames) {
+                frames.push(place.at);
+            }
+            frames.truncate(MAX_FRAMES);
             match step {
                 Step::Caller(_) if frames.len() == MAX_FRAMES => return StackEnd::TooDeep,
                 Step::Caller(caller) => place = caller,
@@ -124,7 +155,7 @@ impl Walker {
                 }
                 // Go keeps frame pointers everywhere. One that leads out of the stack was left there by the code that runs on
                 // another stack of the same thread (`mcall`, `mstart`); no caller is on this one.
-                Step::Lost if place.is_go && frames.len() > 1 => return StackEnd::Outermost,
+                Step::Lost if place.is_go && steps > 1 => return StackEnd::Outermost,
                 Step::NoFramePointer | Step::Lost => return StackEnd::Lost,
             }
         }
@@ -135,16 +166,16 @@ impl Walker {
         place: &Place,
         state: &mut UnwindRegsNative,
         stack: &Copied<'_>,
-        locate: &mut Locate<'_>,
+        code: &mut dyn Code,
     ) -> Step {
         let address = FrameAddress::from_instruction_pointer(place.at.address);
         let before = *state;
         let step = match place.rules {
             Rules::Unreadable => return Step::Lost,
-            Rules::Tables(_) => self.step(address, &place.rules, state, stack, locate),
+            Rules::Tables(_) => self.step(address, &place.rules, state, stack, code),
             // A function that calls no other one may have no frame: then the return address is where the call left it.
             Rules::FramePointer => match arch::leaf(state, |address| stack.read(address)) {
-                Some(return_address) if return_address != 0 => caller(return_address, locate),
+                Some(return_address) if return_address != 0 => caller(return_address, code),
                 _ => Step::Lost,
             },
         };
@@ -153,7 +184,7 @@ impl Walker {
         }
         // Code without tables in a file that has some, as Go's next to C, is taken for a function without a frame.
         let mut other = before;
-        match self.step(address, &Rules::FramePointer, &mut other, stack, locate) {
+        match self.step(address, &Rules::FramePointer, &mut other, stack, code) {
             Step::Caller(caller) => {
                 *state = other;
                 Step::Caller(caller)
@@ -168,7 +199,7 @@ impl Walker {
         rules: &Rules,
         state: &mut UnwindRegsNative,
         stack: &Copied<'_>,
-        locate: &mut Locate<'_>,
+        code: &mut dyn Code,
     ) -> Step {
         let unwinder = match rules {
             Rules::Tables(tables) => &tables.unwinder,
@@ -194,7 +225,7 @@ impl Walker {
             return stack.missing(failed);
         }
         match result {
-            Ok(Some(return_address)) => caller(return_address, locate),
+            Ok(Some(return_address)) => caller(return_address, code),
             Ok(None) | Err(Error::FramepointerUnwindingMovedBackwards)
                 if arch::frame_pointer(&before) == 0 =>
             {
@@ -212,9 +243,9 @@ impl Walker {
     }
 }
 
-fn caller(return_address: u64, locate: &mut Locate<'_>) -> Step {
+fn caller(return_address: u64, code: &mut dyn Code) -> Step {
     match return_address.checked_sub(1) {
         None => Step::Outermost,
-        Some(call) => locate(call).map_or(Step::Lost, Step::Caller),
+        Some(call) => code.locate(call).map_or(Step::Lost, Step::Caller),
     }
 }

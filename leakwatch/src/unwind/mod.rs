@@ -9,9 +9,12 @@ mod address_space;
 mod arch;
 mod cfi;
 mod elf;
+mod exports;
 mod file;
 mod frames;
+mod jit;
 mod modules;
+mod process_code;
 mod scripts;
 mod source;
 mod stacks;
@@ -23,14 +26,16 @@ use std::collections::{HashMap, HashSet};
 
 use self::{
     address_space::{AddressSpace, Found, Hurry},
-    frames::{Place, Walker},
+    frames::{Code as _, Walker},
+    jit::Jits,
     modules::Modules,
+    process_code::ProcessCode,
     scripts::Scripts,
     stacks::Stacks,
 };
 use crate::model::{
     identity::ProcessId,
-    stack::{CodeAddress, Module, ModuleId, ScriptFunction, Sighting, Stack, StackEnd, StackId},
+    stack::{CodeAddress, Module, ModuleId, ScriptFunction, ScriptStack, Sighting, Stack, StackEnd, StackId},
 };
 
 /// Executable mappings of all processes, bytes.
@@ -98,6 +103,7 @@ pub struct Unwinder {
     spaces: HashMap<Image, AddressSpace>,
     hurry: Hurry,
     modules: Modules,
+    jits: Jits,
     scripts: Scripts,
     walker: Walker,
     stacks: Stacks,
@@ -111,7 +117,16 @@ pub struct Unwinder {
 
 impl Unwinder {
     /// Unwinds from `registers`; `memory` is what was copied from the stack pointer up.
-    pub fn unwind(&mut self, image: Image, registers: Registers, memory: &[u8]) -> StackId {
+    ///
+    /// With `scripts` the frames are the native ones up to the interpreter, and then what it was running: its own functions
+    /// say nothing about the program. What native code called it is not shown.
+    pub fn unwind(
+        &mut self,
+        image: Image,
+        registers: Registers,
+        memory: &[u8],
+        scripts: Option<&ScriptStack>,
+    ) -> StackId {
         self.clock += 1;
         if !self.spaces.contains_key(&image) {
             let Ok(space) = AddressSpace::read(image.process.pid) else {
@@ -126,9 +141,29 @@ impl Unwinder {
         };
         space.last_used = self.clock;
         self.frames.clear();
-        let (hurry, modules) = (&mut self.hurry, &mut self.modules);
-        let mut locate = |address| locate(space, hurry, modules, image, address);
-        let end = self.walker.walk(registers, memory, &mut locate, &mut self.frames);
+        let mut code = ProcessCode {
+            image,
+            space,
+            hurry: &mut self.hurry,
+            modules: &mut self.modules,
+            jits: &mut self.jits,
+            scripts: &mut self.scripts,
+        };
+        let mut end = self.walker.walk(registers, memory, &mut code, &mut self.frames);
+        if let Some(scripts) = scripts {
+            let interpreter = code.locate(scripts.interpreter).map(|place| place.at.module);
+            let is_interpreter = |frame: &CodeAddress| Some(frame.module) == interpreter;
+            let native = self.frames.iter().position(is_interpreter);
+            self.frames.truncate(native.unwrap_or(self.frames.len()));
+            let functions = scripts.functions.iter();
+            let functions = functions.filter_map(|function| self.scripts.frame(function.clone()));
+            self.frames.extend(functions);
+            end = if scripts.is_complete {
+                StackEnd::Outermost
+            } else {
+                StackEnd::TooDeep
+            };
+        }
         let count = match end {
             StackEnd::Outermost => &mut self.ends.outermost,
             StackEnd::CopyEnded => &mut self.ends.copy_ended,
@@ -166,6 +201,7 @@ impl Unwinder {
     /// Forgets processes that are not alive, stacks that are not in use, and modules that neither needs.
     pub fn retain(&mut self, is_alive: &dyn Fn(&Image) -> bool, in_use: &HashSet<StackId>) {
         self.spaces.retain(|image, _| is_alive(image));
+        self.jits.retain(is_alive);
         self.stacks.retain(in_use);
         let frames = self.stacks.iter().flat_map(|stack| &stack.frames);
         let (scripts, needed): (Vec<&CodeAddress>, Vec<&CodeAddress>) =
@@ -194,6 +230,7 @@ impl Unwinder {
             address_spaces: self.spaces.len(),
             stacks: self.stacks.len(),
             bytes: self.modules.size()
+                + self.jits.size()
                 + self.scripts.size()
                 + self.stacks.size()
                 + self.address_spaces_size(),
@@ -218,26 +255,5 @@ impl Unwinder {
             size -= space.size();
             self.spaces.remove(&oldest);
         }
-    }
-}
-
-fn locate(
-    space: &mut AddressSpace,
-    hurry: &mut Hurry,
-    modules: &mut Modules,
-    image: Image,
-    address: u64,
-) -> Option<Place> {
-    if space.mapping(address).is_none() && !space.refresh(image.process.pid, hurry) {
-        return None;
-    }
-    let mapping = space.mapping(address)?;
-    if mapping.found == Found::NotYet {
-        let found = modules.find(image, mapping);
-        mapping.found = found.map_or(Found::Nothing, Found::Module);
-    }
-    match mapping.found {
-        Found::Module(id) => modules.place(id, image, mapping, address),
-        Found::NotYet | Found::Nothing => None,
     }
 }

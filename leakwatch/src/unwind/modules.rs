@@ -12,6 +12,7 @@ use super::{
     elf::{Elf, Segment},
     file::{FileId, FoundFile},
     frames::{Place, Rules},
+    jit::{JitRuntime, MARKS},
     source::{shown, tables, vdso},
 };
 use crate::model::stack::{CodeAddress, Module, ModuleId, ModuleKind, Sighting};
@@ -40,6 +41,8 @@ struct Entry {
     seen_by: Image,
     /// Nothing for anonymous memory.
     elf: Option<Elf>,
+    /// The runtime that it is the code of.
+    runtime: Option<JitRuntime>,
     tables: Loaded,
     last_used: u64,
 }
@@ -95,7 +98,7 @@ impl Modules {
             Backing::Vdso => {
                 let elf = Elf::read(&*vdso(image, mapping).ok()?)?;
                 let identity = Identity::Build(elf.build_id.clone()?, elf.segments.clone());
-                self.intern(image, mapping, identity, Some(elf))
+                self.intern(image, mapping, identity, Some(elf), None)
             }
             Backing::File(path, inode) => {
                 let found = FoundFile::find(image.process.pid, mapping, path, *inode).ok()?;
@@ -115,7 +118,8 @@ impl Modules {
         if self.files.len() == MAX_FILES {
             self.files.clear();
         }
-        let Some(elf) = Elf::read(&found.open().ok()?) else {
+        let file = found.open().ok()?;
+        let Some(elf) = Elf::read(&file) else {
             self.files.insert(found.id, Known::NotElf);
             return self.anonymous(image, mapping);
         };
@@ -123,13 +127,16 @@ impl Modules {
             Some(build_id) => Identity::Build(build_id.clone(), elf.segments.clone()),
             None => Identity::File(found.id),
         };
-        let id = self.intern(image, mapping, identity, Some(elf))?;
+        let has = |mark: &str| elf.exports.is_some_and(|exports| exports.has(&file, mark));
+        let runtime = MARKS.iter().find(|(mark, _)| has(mark));
+        let runtime = runtime.map(|(_, runtime)| *runtime);
+        let id = self.intern(image, mapping, identity, Some(elf), runtime)?;
         self.files.insert(found.id, Known::Module(id));
         Some(id)
     }
 
     fn anonymous(&mut self, image: Image, mapping: &Mapping) -> Option<ModuleId> {
-        self.intern(image, mapping, Identity::Own(image), None)
+        self.intern(image, mapping, Identity::Own(image), None, None)
     }
 
     fn intern(
@@ -138,6 +145,7 @@ impl Modules {
         mapping: &Mapping,
         identity: Identity,
         elf: Option<Elf>,
+        runtime: Option<JitRuntime>,
     ) -> Option<ModuleId> {
         if let Some(&id) = self.ids.get(&identity) {
             self.see(id, image, mapping);
@@ -167,6 +175,7 @@ impl Modules {
             module,
             seen_by: image,
             elf,
+            runtime,
             tables,
             last_used: self.clock,
         };
@@ -179,6 +188,11 @@ impl Modules {
         self.slots[id.0 as usize] = Some(entry);
         self.ids.insert(identity, id);
         Some(id)
+    }
+
+    /// The runtime that a module is the code of.
+    pub(super) fn runtime(&self, id: ModuleId) -> Option<JitRuntime> {
+        self.slots.get(id.0 as usize)?.as_ref()?.runtime
     }
 
     fn see(&mut self, id: ModuleId, image: Image, mapping: &Mapping) {
@@ -204,6 +218,7 @@ impl Modules {
         let Some(elf) = &entry.elf else {
             return Some(Place {
                 at: CodeAddress { module: id, address },
+                pc: address,
                 kind,
                 is_go,
                 rules: Rules::FramePointer,
@@ -235,6 +250,7 @@ impl Modules {
                 module: id,
                 address: at,
             },
+            pc: address,
             kind,
             is_go,
             rules,

@@ -81,7 +81,7 @@ fn a_thread_of_this_process_is_unwound_to_its_start() {
     let pid = std::process::id();
     let mut unwinder = Unwinder::default();
     let (registers, memory) = taken(20);
-    let id = unwinder.unwind(image(pid), registers, &memory);
+    let id = unwinder.unwind(image(pid), registers, &memory, None);
     let stack = unwinder.stack(id);
     assert_eq!(stack.end, StackEnd::Outermost, "{stack:?}");
     assert_eq!(recursion(stack), 20, "{stack:?}");
@@ -100,8 +100,8 @@ fn a_thread_of_this_process_is_unwound_to_its_start() {
     assert!(outermost.build_id.as_ref().is_some_and(|id| id.len() == 20));
 
     // The same again is the same stack; with a part of the copy it ends early.
-    assert_eq!(unwinder.unwind(image(pid), registers, &memory), id);
-    let part = unwinder.unwind(image(pid), registers, &memory[..1024]);
+    assert_eq!(unwinder.unwind(image(pid), registers, &memory, None), id);
+    let part = unwinder.unwind(image(pid), registers, &memory[..1024], None);
     assert_eq!(unwinder.stack(part).end, StackEnd::CopyEnded);
     assert!(
         unwinder
@@ -121,7 +121,7 @@ fn a_thread_of_this_process_is_unwound_to_its_start() {
 fn endless_recursion_ends() {
     let mut unwinder = Unwinder::default();
     let (registers, memory) = taken(300);
-    let id = unwinder.unwind(image(std::process::id()), registers, &memory);
+    let id = unwinder.unwind(image(std::process::id()), registers, &memory, None);
     let stack = unwinder.stack(id);
     let is_cut = matches!(
         (stack.end, stack.frames.len()),
@@ -135,7 +135,7 @@ fn what_nobody_needs_is_forgotten() {
     let pid = std::process::id();
     let mut unwinder = Unwinder::default();
     let (registers, memory) = taken(0);
-    let id = unwinder.unwind(image(pid), registers, &memory);
+    let id = unwinder.unwind(image(pid), registers, &memory, None);
     // The process has ended, its stack is still told of.
     unwinder.retain(&|_| false, &HashSet::from([id]));
     let module = unwinder.module(unwinder.stack(id).frames[0].module);
@@ -158,7 +158,7 @@ fn a_process_that_is_gone_has_no_stack() {
     };
     // Above the largest PID.
     assert_eq!(
-        unwinder.unwind(image(1 << 23), registers, &[0; 64]),
+        unwinder.unwind(image(1 << 23), registers, &[0; 64], None),
         StackId::NONE
     );
     assert_eq!(unwinder.usage().gone, 1);
@@ -185,7 +185,7 @@ fn new_code() -> u64 {
 fn code_made_after_the_first_look_is_found() {
     let mut unwinder = Unwinder::default();
     let (registers, memory) = taken(0);
-    let _reads_the_mappings = unwinder.unwind(image(std::process::id()), registers, &memory);
+    let _reads_the_mappings = unwinder.unwind(image(std::process::id()), registers, &memory, None);
     let code = new_code();
     let sp = 0x7000_0000_0000;
     // Nothing that could be a return address; then two frames, each with the caller's frame pointer and the return address.
@@ -199,7 +199,7 @@ fn code_made_after_the_first_look_is_found() {
     };
     let deadline = Instant::now() + Duration::from_secs(10);
     let stack = loop {
-        let id = unwinder.unwind(image(std::process::id()), registers, &memory);
+        let id = unwinder.unwind(image(std::process::id()), registers, &memory, None);
         if id != StackId::NONE {
             break unwinder.stack(id);
         }
@@ -245,7 +245,7 @@ fn any_registers_and_memory_are_survived() {
     let tried = runner.run(&(words, registers), |(words, (pc, sp, fp))| {
         let memory: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let mut unwinder = unwinder.borrow_mut();
-        let id = unwinder.unwind(image(pid), Registers { pc, sp, fp, lr: pc }, &memory);
+        let id = unwinder.unwind(image(pid), Registers { pc, sp, fp, lr: pc }, &memory, None);
         let frames = unwinder.stack(id).frames.len();
         prop_assert!(frames <= MAX_FRAMES);
         callers.set(callers.get() + frames.saturating_sub(1));

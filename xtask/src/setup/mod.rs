@@ -3,6 +3,8 @@
 
 mod apt;
 mod bpf;
+mod go;
+mod java;
 mod tests;
 
 use anyhow::Result;
@@ -34,6 +36,8 @@ pub(crate) fn build_needs(sh: &Shell) -> Result<()> {
 /// What the test suite needs on top.
 pub(crate) fn test_needs(sh: &Shell) -> Result<()> {
     tests::packages(sh)?;
+    java::runtimes(sh)?;
+    go::toolchains(sh)?;
     tests::qemu(sh)
 }
 

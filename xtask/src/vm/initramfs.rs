@@ -7,8 +7,8 @@ use xshell::{Shell, cmd};
 
 use super::Step;
 
-/// Packs the programs, each to be found as `/NAME`, and the steps to run.
-pub(super) fn pack(sh: &Shell, directory: &Path, programs: &[PathBuf], steps: &[Step]) -> Result<PathBuf> {
+/// Packs programs and what they need, each to be found as `/NAME`, and the steps to run.
+pub(super) fn pack(sh: &Shell, directory: &Path, files: &[PathBuf], steps: &[Step]) -> Result<PathBuf> {
     let root = directory.join("root");
     let image = directory.join("initramfs.cpio");
     sh.remove_path(&root)?;
@@ -18,12 +18,12 @@ pub(super) fn pack(sh: &Shell, directory: &Path, programs: &[PathBuf], steps: &[
         .read()
         .context("no busybox here: run `cargo xtask setup --tests`")?;
     sh.copy_file(busybox, root.join("bin/busybox"))?;
-    for program in programs {
-        let name = program
+    for file in files {
+        let name = file
             .file_name()
-            .with_context(|| format!("{} is no file", program.display()))?;
-        sh.copy_file(program, root.join(name))
-            .with_context(|| format!("cannot copy {}", program.display()))?;
+            .with_context(|| format!("{} is no file", file.display()))?;
+        sh.copy_file(file, root.join(name))
+            .with_context(|| format!("cannot copy {}", file.display()))?;
     }
     let lines: Vec<_> = steps
         .iter()

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{build, setup};
+use crate::{build, root, setup};
 use kernels::{Kernel, Kernels};
 use qemu::Report;
 
@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Series of a Debian cloud kernel; more than once for several
     #[arg(long = "kernel", value_name = "SERIES", default_values = KERNELS)]
     kernels: Vec<String>,
+    /// Record a leak on this host too, as root, and replay it in the machine, where nothing else is the same
+    #[arg(long, conflicts_with_all = ["program", "arguments"])]
+    replay: bool,
     /// A static program to put into the machine instead of leakwatch
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
@@ -35,7 +38,9 @@ const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.2"];
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The programs that go into the machine, by their names as cargo's binary targets; the one under test first.
-const PROGRAMS: &[&str] = &["leakwatch", "stress", "vm_exactness"];
+const PROGRAMS: &[&str] = &["leakwatch", "stress", "vm_exactness", "second_machine"];
+/// What `second_machine record` leaves for `second_machine replay`.
+const RECORDED: &[&str] = &["recording", "seen", "kernel"];
 
 /// A command that runs in the machine.
 struct Step {
@@ -63,8 +68,8 @@ impl Step {
     }
 }
 
-fn steps() -> Vec<Step> {
-    vec![
+fn steps(replay: bool) -> Vec<Step> {
+    let mut steps = vec![
         // 1 is "degraded": an old kernel lacks a hook, and its fallback took over.
         Step {
             name: "doctor",
@@ -76,7 +81,15 @@ fn steps() -> Vec<Step> {
             command: "/vm_exactness --leakwatch /leakwatch --stress /stress".to_owned(),
             passing: &[0],
         },
-    ]
+    ];
+    if replay {
+        steps.push(Step {
+            name: "replay",
+            command: "/second_machine replay /".to_owned(),
+            passing: &[0],
+        });
+    }
+    steps
 }
 
 pub(crate) fn vm(sh: &Shell, args: &Args) -> Result<()> {
@@ -91,9 +104,13 @@ pub(crate) fn vm(sh: &Shell, args: &Args) -> Result<()> {
     let steps = if trial {
         vec![Step::once(&programs[0], &args.arguments)?]
     } else {
-        steps()
+        steps(args.replay)
     };
-    let initramfs = initramfs::pack(sh, &directory, &programs, &steps)?;
+    let mut files = programs;
+    if args.replay {
+        files.extend(record(sh, &directory, &files)?);
+    }
+    let initramfs = initramfs::pack(sh, &directory, &files, &steps)?;
     let kernels = Kernels::cached_in(sh, directory.join("kernels"))?;
     let mut failed = Vec::new();
     for series in &args.kernels {
@@ -105,6 +122,22 @@ pub(crate) fn vm(sh: &Shell, args: &Args) -> Result<()> {
     }
     ensure!(failed.is_empty(), "failed on {}", failed.join(", "));
     Ok(())
+}
+
+/// Watches a leak on this host until it is suspected, with the binary that goes into the machine.
+fn record(sh: &Shell, directory: &Path, programs: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let recorded = directory.join("recorded");
+    sh.remove_path(&recorded)?;
+    sh.create_dir(&recorded)?;
+    let program = |name: &str| programs.iter().find(|program| program.ends_with(name));
+    let (leakwatch, recorder) = program("leakwatch")
+        .zip(program("second_machine"))
+        .context("not built")?;
+    root::command(sh, &recorder.display().to_string())?
+        .args(["record", "--leakwatch"])
+        .args([leakwatch, &recorded])
+        .run()?;
+    Ok(RECORDED.iter().map(|name| recorded.join(name)).collect())
 }
 
 /// Boots once, and once more if the machine itself died: emulators do.

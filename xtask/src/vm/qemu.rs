@@ -13,8 +13,8 @@ use xshell::{Shell, cmd};
 
 use super::kernels::Kernel;
 
-/// A machine that has not powered off by then has died: a run takes 10 to 20 s.
-const TIMEOUT: Duration = Duration::from_mins(2);
+/// A machine that has not powered off by then has died: a run takes 10 to 40 s.
+const TIMEOUT: Duration = Duration::from_mins(4);
 
 /// What the second serial port said.
 #[derive(Debug, Default, PartialEq)]

@@ -188,3 +188,66 @@ fn code_without_names() {
     assert_eq!(blamed(&stack("[anon] ?\n[vdso] ?")), None);
     assert_eq!(blamed(&[]), None);
 }
+
+#[test]
+fn javascript_past_nodes_own() {
+    let mut frames = stack(
+        "/usr/bin/node node::fs::Open(v8::FunctionCallbackInfo<v8::Value> const&)
+         [node] openSync
+         [node] forEach
+         [node] handleUpload
+         [node] processTimers
+         /usr/bin/node uv_run",
+    );
+    for (at, file) in [(1, "node:fs"), (3, "/srv/app.js"), (4, "node:internal/timers")] {
+        frames[at].file = Some(file.to_owned());
+    }
+    assert_eq!(blamed(&frames), Some(3));
+    // Without a function of the program's, node's own say more than those of the machine.
+    frames.remove(3);
+    assert_eq!(blamed(&frames), Some(0));
+}
+
+/// Frames of Python from `FILE FUNCTION` lines.
+fn python(text: &str) -> Vec<FrameRow> {
+    let frame = |mut frame: FrameRow| {
+        frame.file = Some(std::mem::replace(&mut frame.module, "[python]".to_owned()));
+        frame
+    };
+    stack(text).into_iter().map(frame).collect()
+}
+
+#[test]
+fn python_past_its_standard_library() {
+    let mut frames = stack("/usr/lib/x86_64-linux-gnu/libc.so.6 __open64");
+    frames.extend(python(
+        "/usr/lib/python3.11/socket.py create_connection
+         /usr/lib/python3.11/http/client.py HTTPConnection.connect
+         /srv/shop/pool.py Pool.get
+         /usr/lib/python3.11/threading.py Thread.run",
+    ));
+    assert_eq!(super::function(&frames).as_deref(), Some("Pool.get"));
+}
+
+#[test]
+fn python_packages_are_the_programs_own() {
+    for file in [
+        "/usr/lib/python3/dist-packages/urllib3/connection.py",
+        "/home/a/venv/lib/python3.12/site-packages/urllib3/connection.py",
+        "/srv/lib/python/handler.py",
+        "<stdin>",
+    ] {
+        let frames = python(&format!(
+            "/usr/local/lib/python3.12/socket.py socket\n{file} connect"
+        ));
+        assert_eq!(super::function(&frames).as_deref(), Some("connect"), "{file}");
+    }
+}
+
+#[test]
+fn python_frozen_code_is_of_the_interpreter() {
+    let mut frames = python("<frozen_importlib> _find");
+    frames[0].file = Some("<frozen importlib._bootstrap>".to_owned());
+    frames.extend(python("/srv/main.py <module>"));
+    assert_eq!(super::function(&frames).as_deref(), Some("<module>"));
+}

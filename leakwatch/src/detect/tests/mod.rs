@@ -1,5 +1,6 @@
 //! Whole processes: what they do, and what is said of them.
 
+mod books;
 mod holds;
 mod places;
 mod properties;

@@ -130,11 +130,12 @@ impl World {
             kind: kind as u32,
             weight: 1,
             len: 0,
-            reserved: 0,
+            frames: 0,
         };
         self.stacks.push(CopiedStack {
             taken,
             memory: Bytes::new(),
+            frames: Vec::new(),
         });
         match kind {
             Kind::Thread => self.levels.threads += 1,

@@ -7,6 +7,7 @@ use std::io;
 
 use super::{
     Document, Style,
+    holder::top_holder,
     sentence::{sentence, things, who},
     text,
 };
@@ -66,10 +67,11 @@ pub(super) fn write(document: &Document, threshold: Verdict, out: &mut dyn io::W
 
 /// Where in the sources, when the function to look at has a line.
 fn place(finding: &Finding) -> String {
-    let Some(site) = finding.sites.first() else {
-        return String::new();
-    };
-    let frame = site.frames.iter().find(|frame| frame.function == site.function);
+    let of_holder = top_holder(finding).and_then(|holder| holder.frames.first());
+    let frame = of_holder.or_else(|| {
+        let site = finding.sites.first()?;
+        site.frames.iter().find(|frame| frame.function == site.function)
+    });
     match frame.map(|frame| (&frame.file, frame.line)) {
         Some((Some(file), Some(line))) => format!(",file={},line={line}", property(file)),
         _ => String::new(),

@@ -1,6 +1,7 @@
 //! What `leakwatch check` found, written out: for people, for programs, for CI. One writer per format.
 
 mod github;
+mod holder;
 mod json;
 mod junit;
 mod limits;
@@ -16,6 +17,7 @@ use std::{io, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    holder::{line as holder, top_holder},
     limits::near_limits,
     sentence::sentence,
     style::Style,

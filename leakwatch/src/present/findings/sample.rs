@@ -2,9 +2,10 @@
 
 use super::{Document, NearLimit, Target};
 use crate::model::{
+    census::Counted,
     finding::{
-        Class, Estimate, Evidence, FINDINGS_VERSION, Finding, FindingSite, Limit, Resource, Span, Subject,
-        Verdict,
+        Class, Estimate, Evidence, FINDINGS_VERSION, Finding, FindingSite, Holder, Limit, Resource, Span,
+        Subject, Verdict,
     },
     snapshot::FrameRow,
 };
@@ -60,6 +61,10 @@ pub(super) fn hostile() -> Document {
         for evidence in &mut finding.evidence {
             attack.clone_into(&mut evidence.text);
         }
+        for holder in &mut finding.holders {
+            attack.clone_into(&mut holder.name);
+            attack.clone_into(&mut holder.runtime);
+        }
         for site in &mut finding.sites {
             site.function = Some(attack.to_owned());
             for frame in &mut site.frames {
@@ -99,6 +104,8 @@ pub(crate) fn leak() -> Finding {
         exe: Some("/usr/bin/payments".into()),
         cmdline: Some("payments --port 80".into()),
         runtime: Some("java".into()),
+        runtime_version: Some("17.0.15+6".into()),
+        allocator: Some("glibc".into()),
         container: Some("8f3a0c8f3a0c8f3a0c".into()),
         resource: Resource::Fd,
         kind: "socket".to_owned(),
@@ -127,6 +134,7 @@ pub(crate) fn leak() -> Finding {
             evidence("turnover", 1.1, "what is closed is closed within 1.5s"),
             evidence("prior", -3.0, "one process in twenty leaks"),
         ],
+        holders: Vec::new(),
         sites: vec![FindingSite {
             kind: "socket".to_owned(),
             function: Some("HttpPool::connect".to_owned()),
@@ -152,6 +160,22 @@ pub(crate) fn leak() -> Finding {
     }
 }
 
+/// Leases that a pool never takes back.
+pub(crate) fn holder() -> Holder {
+    Holder {
+        counted: Counted::Class,
+        runtime: "java".to_owned(),
+        name: "HttpPool$Lease".to_owned(),
+        count: 4_012,
+        bytes: Some(1_604_800),
+        rate_per_second: 9.8,
+        bytes_per_second: Some(3_920.0),
+        share: 0.91,
+        oldest_seconds: None,
+        frames: Vec::new(),
+    }
+}
+
 /// Memory, of which nobody knows better.
 pub(crate) fn growth() -> Finding {
     Finding {
@@ -162,6 +186,8 @@ pub(crate) fn growth() -> Finding {
         exe: None,
         cmdline: None,
         runtime: None,
+        runtime_version: None,
+        allocator: None,
         container: None,
         resource: Resource::Memory,
         kind: "memory".to_owned(),
@@ -180,6 +206,7 @@ pub(crate) fn growth() -> Finding {
         since_unix_ms: None,
         evidence: vec![evidence("deceleration", -0.4, "it grows half as fast as it did")],
         sites: Vec::new(),
+        holders: Vec::new(),
     }
 }
 

@@ -1,10 +1,14 @@
 //! A finding in one sentence: who leaks what, where, how fast, how sure that is, and when it ends.
 
-use super::style::{amount, rate, seconds};
+use super::{
+    holder,
+    style::{amount, rate, seconds},
+};
 use crate::model::{
     finding::{Class, Finding, FindingSite, Resource, Span, Subject, Verdict},
     snapshot::FrameRow,
 };
+use crate::present::runtime;
 
 /// Digits of a container id that tell it apart, as container tools show it.
 const ID_DIGITS: usize = 12;
@@ -13,11 +17,16 @@ const ID_DIGITS: usize = 12;
 pub fn sentence(finding: &Finding) -> String {
     let mut parts = Vec::new();
     let kind = kinds(finding);
-    match (finding.sites.first().map(place), kind) {
-        (Some(place), Some(kind)) => parts.push(format!("{kind} at {place}")),
-        (Some(place), None) => parts.push(format!("at {place}")),
-        (None, Some(kind)) => parts.push(kind),
-        (None, None) => {}
+    match (
+        holder::top_holder(finding),
+        finding.sites.first().map(place),
+        kind,
+    ) {
+        (Some(holder), ..) => parts.push(holder::clause(holder)),
+        (_, Some(place), Some(kind)) => parts.push(format!("{kind} at {place}")),
+        (_, Some(place), None) => parts.push(format!("at {place}")),
+        (_, None, Some(kind)) => parts.push(kind),
+        (_, None, None) => {}
     }
     if let Some(estimate) = finding.rate_per_second {
         parts.push(rate(finding.resource, estimate.value));
@@ -38,10 +47,10 @@ pub(super) fn who(finding: &Finding) -> String {
     let process = format!(
         "{} ({}pid {}{})",
         finding.process,
-        finding
-            .runtime
-            .as_ref()
-            .map_or_else(String::new, |runtime| format!("{runtime}, ")),
+        finding.runtime.as_ref().map_or_else(String::new, |name| {
+            let version = finding.runtime_version.as_deref();
+            format!("{}, ", runtime::named(name, version))
+        }),
         finding.pid,
         finding
             .container
@@ -161,7 +170,7 @@ mod tests {
     fn the_sentence_says_all_of_it() {
         assert_eq!(
             sentence(&sample::leak()),
-            "payments (java, pid 4711, container 8f3a0c8f3a0c) leaks file descriptors: socket descriptors at \
+            "payments (java 17.0, pid 4711, container 8f3a0c8f3a0c) leaks file descriptors: socket descriptors at \
              HttpPool::connect <- Retry::run, +3.1/s, 412 in use, confidence 0.98, reaches RLIMIT_NOFILE (4096) in \
              14m00s to 22m00s"
         );
@@ -191,6 +200,17 @@ mod tests {
         assert!(sentence(&finding).contains("at libc.so.6+0x12345,"));
         finding.sites[0].frames.clear();
         assert!(sentence(&finding).contains("at a place whose stack was not taken,"));
+    }
+
+    #[test]
+    fn what_a_runtime_has_on_its_books_is_named() {
+        let mut finding = sample::growth();
+        finding.holders = vec![sample::holder()];
+        assert_eq!(
+            sentence(&finding),
+            "shop.service, mostly worker (pid 99), holds more and more memory, ever more slowly: HttpPool$Lease objects, \
+             +9.8/s, 91 % of the growth, +20.5 KiB/s, 412 MiB in use, confidence 0.31"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    Document, NearLimit, limits,
+    Document, NearLimit, holder, limits,
     sentence::{location, sentence},
     style::{Role, Style, amount, seconds},
 };
@@ -76,10 +76,16 @@ pub fn details(finding: &Finding) -> Vec<String> {
         ));
         section = "";
     }
+    let mut section = "holds";
+    for holder in &finding.holders {
+        lines.push(format!("  {section:<5}  {}", holder::line(holder)));
+        lines.extend(stack(&holder.frames).map(|line| format!("  {:<5}    {line}", "")));
+        section = "";
+    }
     let mut section = "where";
     for site in finding.sites.iter().take(MOST_SITES) {
         lines.push(format!("  {section:<5}  {}", holds(site, finding)));
-        lines.extend(stack(site).map(|line| format!("  {:<5}    {line}", "")));
+        lines.extend(stack(&site.frames).map(|line| format!("  {:<5}    {line}", "")));
         section = "";
     }
     if finding.sites.len() > MOST_SITES {
@@ -116,9 +122,9 @@ fn holds(site: &FindingSite, finding: &Finding) -> String {
     parts.join(", ")
 }
 
-fn stack(site: &FindingSite) -> impl Iterator<Item = String> {
-    let more = site.frames.len().saturating_sub(MOST_FRAMES);
-    let frames = site.frames.iter().take(MOST_FRAMES).map(frame);
+fn stack(frames: &[FrameRow]) -> impl Iterator<Item = String> {
+    let more = frames.len().saturating_sub(MOST_FRAMES);
+    let frames = frames.iter().take(MOST_FRAMES).map(frame);
     frames.chain((more > 0).then(|| format!("and {more} more")))
 }
 

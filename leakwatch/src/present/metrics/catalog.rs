@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{collector::AgentView, group::Group, standing::Standing};
+use super::{books::Books, collector::AgentView, group::Group, standing::Standing};
 use crate::model::{
     finding::{Limit, Resource},
     health::{MapHealth, ProbeHealth, ProbeState},
@@ -42,8 +42,14 @@ pub(super) enum Source {
     Group(fn(&Group) -> Option<f64>),
     /// One value a group and kind of descriptor.
     GroupFdKinds,
+    /// Processes of a group by runtime and version.
+    GroupRuntimes,
     /// One value a group and resource.
     GroupResource(fn(Resource, &Standing) -> Option<f64>),
+    /// One value a group and runtime.
+    GroupRuntime(fn(&Books) -> Option<f64>),
+    /// One value a group, runtime and counter of that runtime.
+    GroupCounters,
     /// One value a probe.
     Probe(fn(&ProbeHealth) -> f64),
     /// One value a kernel map.
@@ -59,7 +65,10 @@ impl Source {
         match self {
             Self::Group(_) => &["process", "container"],
             Self::GroupFdKinds => &["process", "container", "kind"],
+            Self::GroupRuntimes => &["process", "container", "runtime", "version"],
             Self::GroupResource(_) => &["process", "container", "resource"],
+            Self::GroupRuntime(_) => &["process", "container", "runtime"],
+            Self::GroupCounters => &["process", "container", "runtime", "counter"],
             Self::Probe(_) => &["probe"],
             Self::Map(_) => &["map"],
             Self::Agent(_) => &[],
@@ -100,6 +109,19 @@ const fn standing(
     help: &'static str,
 ) -> Metric {
     metric(name, Kind::Gauge, unit, Source::GroupResource(value), help)
+}
+
+const fn heap(
+    name: &'static str,
+    unit: &'static str,
+    value: fn(&Books) -> Option<f64>,
+    help: &'static str,
+) -> Metric {
+    metric(name, Kind::Gauge, unit, Source::GroupRuntime(value), help)
+}
+
+fn known(amount: Option<u64>) -> Option<f64> {
+    amount.map(|amount| amount as f64)
 }
 
 /// The value when it is one of memory.
@@ -145,6 +167,13 @@ pub(super) const CATALOG: &[Metric] = &[
         "",
         |g| Some(g.processes as f64),
         "Processes, zombies included.",
+    ),
+    metric(
+        "leakwatch_runtime_processes",
+        Kind::Gauge,
+        "",
+        Source::GroupRuntimes,
+        "Processes by language runtime (`go`, `java`, `python`, ...) and the first two numbers of its version.",
     ),
     group(
         "leakwatch_growing_processes",
@@ -332,6 +361,44 @@ pub(super) const CATALOG: &[Metric] = &[
         "",
         |r, s| of_things(r, s.limit.as_ref().map(used)),
         "What counts against that limit: of a cgroup's or a user's more than the process's own.",
+    ),
+    heap(
+        "leakwatch_heap_live_bytes",
+        "bytes",
+        |b| known(b.heap.live),
+        "What the runtime's heap held after its last collection of everything. Of processes that grow or that somebody \
+         looks at; absent where the runtime does not say.",
+    ),
+    heap(
+        "leakwatch_heap_in_use_bytes",
+        "bytes",
+        |b| known(b.heap.in_use),
+        "What the runtime or allocator has handed out, garbage included; of the same processes.",
+    ),
+    heap(
+        "leakwatch_heap_free_bytes",
+        "bytes",
+        |b| known(b.heap.free),
+        "What it keeps to hand out again; of the same processes.",
+    ),
+    heap(
+        "leakwatch_heap_committed_bytes",
+        "bytes",
+        |b| known(b.heap.committed),
+        "What its heap has been given by the kernel, used or not; of the same processes.",
+    ),
+    heap(
+        "leakwatch_heap_collections",
+        "",
+        |b| known(b.heap.collections),
+        "Collections of everything so far; of the same processes, so it falls when one ends.",
+    ),
+    metric(
+        "leakwatch_runtime_counter",
+        Kind::Gauge,
+        "",
+        Source::GroupCounters,
+        "What else a runtime counts: goroutines, loaded classes, interpreters; of the same processes.",
     ),
     metric(
         "leakwatch_build_info",
@@ -622,6 +689,9 @@ process of a group exits, its series end with the next scrape.
 What is found about a resource (`resource` is `memory`, `fd`, `thread` or `maps`) has series only while there is a finding
 about a process of the group, and at most one a resource. `leakwatch_leaking_processes > 0` is the condition to alert on:
 the detector has waited for its evidence already.
+
+What runtimes and allocators hold (`runtime` and `counter` are names from closed lists) has series while leakwatch reads
+their books: of processes that grow or that somebody looks at.
 
 A value that was not observed has no series; it is never 0.
 

@@ -147,6 +147,14 @@ impl SnapshotCollector {
                 })
                 .map(|(key, (kind, count))| sample(&[&key.process, &key.container, kind], *count as f64))
                 .collect(),
+            Source::GroupRuntimes => self
+                .groups
+                .iter()
+                .flat_map(|group| group.runtimes.iter().map(move |runtime| (&group.key, runtime)))
+                .map(|(key, ((runtime, version), count))| {
+                    sample(&[&key.process, &key.container, runtime, version], *count as f64)
+                })
+                .collect(),
             Source::GroupResource(value) => self
                 .groups
                 .iter()
@@ -157,6 +165,26 @@ impl SnapshotCollector {
                 .filter_map(|(key, resource, standing)| {
                     let labels = [&key.process, &key.container, resource.name()];
                     Some(sample(&labels, value(resource, standing)?))
+                })
+                .collect(),
+            Source::GroupRuntime(value) => self
+                .groups
+                .iter()
+                .flat_map(|group| group.books.iter().map(move |books| (&group.key, books)))
+                .filter_map(|(key, (runtime, books))| {
+                    Some(sample(&[&key.process, &key.container, runtime], value(books)?))
+                })
+                .collect(),
+            Source::GroupCounters => self
+                .groups
+                .iter()
+                .flat_map(|group| group.books.iter().map(move |books| (&group.key, books)))
+                .flat_map(|(key, (runtime, books))| {
+                    let counters = books.counters.iter();
+                    counters.map(move |(name, value)| (key, *runtime, *name, *value as f64))
+                })
+                .map(|(key, runtime, name, value)| {
+                    sample(&[&key.process, &key.container, runtime, name], value)
                 })
                 .collect(),
             Source::Probe(value) => self
@@ -261,6 +289,8 @@ mod tests {
         let mut java = ProcessRow {
             cmdline: Some("java -Dpassword=hunter2".into()),
             exe: Some("/opt/secret/java".into()),
+            runtime: Some("java".into()),
+            runtime_version: Some("17.0.15+6".into()),
             container_id: Some("0123456789abcdef".repeat(4).into()),
             threads: 41,
             fds: 412,
@@ -285,7 +315,12 @@ mod tests {
             ..row(4_711, "java")
         };
         java.id.start_time_ns = 60_250_000_000;
-        java.limits = sample::process(4_711, "java").limits;
+        let seen = sample::process(4_711, "java");
+        (java.limits, java.census) = (seen.limits, seen.census);
+        let census = java.census.as_mut().map(Arc::make_mut);
+        if let Some(view) = census.and_then(|census| census.views.first_mut()) {
+            view.heap.free = Some(4_096);
+        }
         let odd = ProcessRow {
             fds: 3,
             ..row(7, "a \"b\\ c\u{1b}[31m")

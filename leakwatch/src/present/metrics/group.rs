@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::books::{self, BooksByRuntime};
 use super::standing::{Standing, Standings};
 use crate::model::{
     finding::{Finding, Resource, Verdict},
     identity::ProcessId,
     snapshot::{ProcessRow, Snapshot},
 };
-use crate::present::words;
+use crate::present::{runtime::short_version, words};
 
 /// The `process` label of everything beyond the cap.
 pub(super) const OTHER: &str = "__other__";
 
 /// Digits of a container id that `docker ps` and `crictl ps` print.
 const CONTAINER_DIGITS: usize = 12;
+
+/// Runtimes and versions that one group has series for. A version is what a file says that anybody may have written.
+const MAX_RUNTIMES: usize = 4;
 
 /// From this share of a limit on, a process is about to fail.
 const URGENT_RATIO: f64 = 0.8;
@@ -93,7 +97,14 @@ pub(super) struct Group {
     pub(super) oldest_start_seconds: Option<f64>,
     /// What is found about each resource.
     pub(super) standings: Standings,
+    /// What its runtimes hold, as far as they were asked.
+    pub(super) books: BooksByRuntime,
+    /// Processes by language runtime and its version; at most [`MAX_RUNTIMES`].
+    pub(super) runtimes: BTreeMap<RuntimeKey, u64>,
 }
+
+/// A language runtime, and the first two numbers of its version; empty when that is not known.
+pub(super) type RuntimeKey = (String, String);
 
 /// How far one process has used up its descriptors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,6 +146,8 @@ impl Group {
             threads_growth: None,
             oldest_start_seconds: None,
             standings: Standings::default(),
+            books: BooksByRuntime::new(),
+            runtimes: BTreeMap::new(),
         }
     }
 
@@ -152,6 +165,7 @@ impl Group {
 
     fn add(&mut self, row: &ProcessRow, findings: &[&Finding], boot_unix_seconds: f64) {
         self.processes += 1;
+        self.add_runtime(row);
         self.growing += u64::from(row.state.grows());
         self.rss_anon_bytes += row.rss_anon_bytes;
         self.rss_file_bytes += row.rss_file_bytes;
@@ -175,12 +189,24 @@ impl Group {
             self.oldest_start_seconds
                 .map_or(start, |oldest| oldest.min(start)),
         );
+        if let Some(census) = &row.census {
+            books::add(&mut self.books, census);
+        }
         for (resource, standing) in Resource::ALL.into_iter().zip(&mut self.standings) {
             let findings = findings.iter().copied();
             standing.add(
                 findings.filter(|finding| finding.resource == resource),
                 row.limits.iter().filter(|used| used.resource == resource),
             );
+        }
+    }
+
+    fn add_runtime(&mut self, row: &ProcessRow) {
+        let Some(runtime) = &row.runtime else { return };
+        let version = row.runtime_version.as_deref().map_or("", short_version);
+        let key = (label_value(runtime), version.to_owned());
+        if self.runtimes.len() < MAX_RUNTIMES || self.runtimes.contains_key(&key) {
+            *self.runtimes.entry(key).or_default() += 1;
         }
     }
 
@@ -194,8 +220,8 @@ impl Group {
         }
     }
 
-    /// Adds what can be summed of a group that gets no series of its own. Its limit, ratio and start are left out: the
-    /// rest of a host is no process.
+    /// Adds what can be summed of a group that gets no series of its own. Its limit, ratio, start and runtimes are left out:
+    /// the rest of a host is no process.
     pub(super) fn fold(&mut self, group: &Self) {
         self.processes += group.processes;
         self.growing += group.growing;
@@ -216,6 +242,7 @@ impl Group {
         for (standing, more) in self.standings.iter_mut().zip(&group.standings) {
             standing.fold(more);
         }
+        books::fold(&mut self.books, &group.books);
     }
 }
 
@@ -279,7 +306,7 @@ pub(super) fn group(snapshot: &Snapshot, boot_unix_seconds: f64) -> Vec<Group> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{FdUse, Group, GroupKey, OTHER, group};
+    use super::{FdUse, Group, GroupKey, MAX_RUNTIMES, OTHER, group};
     use crate::{
         model::snapshot::{Growth, ProcessRow, State, Unattributed},
         present::metrics::fixture::{row, snapshot},
@@ -318,6 +345,20 @@ mod tests {
         assert_eq!((group.maps, group.fds, group.threads), (150, 180, 210));
         assert_eq!((group.unattributed_fds, group.unattributed_threads), (24, 27));
         assert_eq!(group.held_bytes(), 240);
+    }
+
+    #[test]
+    fn runtimes_are_counted_by_two_numbers_of_their_version_and_are_few() {
+        let worker = |pid, version: &str| ProcessRow {
+            runtime: Some("python".into()),
+            runtime_version: Some(version.into()),
+            ..row(pid, "worker")
+        };
+        let two = only(vec![worker(1, "3.11.2"), worker(2, "3.11.7"), row(3, "worker")]);
+        let python = ("python".to_owned(), "3.11".to_owned());
+        assert_eq!(two.runtimes, BTreeMap::from([(python, 2)]));
+        let many = only((0..100).map(|n| worker(n, &format!("{n}.0"))).collect());
+        assert_eq!(many.runtimes.len(), MAX_RUNTIMES);
     }
 
     #[test]

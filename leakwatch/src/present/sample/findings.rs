@@ -2,7 +2,10 @@
 
 use super::{MIB, frame, process, quiet};
 use crate::model::{
-    finding::{Class, Estimate, Evidence, Finding, FindingSite, Limit, Resource, Span, Subject, Verdict},
+    census::Counted,
+    finding::{
+        Class, Estimate, Evidence, Finding, FindingSite, Holder, Limit, Resource, Span, Subject, Verdict,
+    },
     snapshot::{FrameRow, LimitUse, ProcessRow},
 };
 
@@ -68,6 +71,7 @@ fn sockets(payments: &ProcessRow) -> Finding {
             evidence("floor", 1.2, "7 of the last 8 minima are new highs"),
             evidence("prior", -2.5, "few processes leak"),
         ],
+        holders: Vec::new(),
         sites: vec![
             FindingSite {
                 live: Some(288),
@@ -109,12 +113,32 @@ fn heap(payments: &ProcessRow) -> Finding {
             ),
             evidence("load", -0.7, "it follows the work done in part: correlation 0.44"),
         ],
+        holders: vec![
+            holder("com.shop.Cache$Entry", 12_400, 0.91),
+            holder("byte[]", 88_000, 0.06),
+        ],
         sites: vec![FindingSite {
             bytes: Some(360 * MIB),
             share: 0.94,
             ..site("first_touch", "Cache::insert", ("src/cache.cc", 204))
         }],
         ..about(payments)
+    }
+}
+
+/// Objects of a class that are more and more.
+fn holder(name: &str, count: u64, share: f64) -> Holder {
+    Holder {
+        counted: Counted::Class,
+        runtime: "java".to_owned(),
+        name: name.to_owned(),
+        count,
+        bytes: Some(count * 96),
+        rate_per_second: 9.8,
+        bytes_per_second: Some(940.8),
+        share,
+        oldest_seconds: None,
+        frames: Vec::new(),
     }
 }
 
@@ -170,6 +194,8 @@ pub(crate) fn about(process: &ProcessRow) -> Finding {
         exe: process.exe.clone(),
         cmdline: process.cmdline.clone(),
         runtime: process.runtime.clone(),
+        runtime_version: process.runtime_version.clone(),
+        allocator: process.allocator.clone(),
         container: process.container_id.clone(),
         resource: Resource::Fd,
         kind: "socket".to_owned(),
@@ -184,6 +210,7 @@ pub(crate) fn about(process: &ProcessRow) -> Finding {
         since_unix_ms: None,
         evidence: Vec::new(),
         sites: Vec::new(),
+        holders: Vec::new(),
     }
 }
 
@@ -196,6 +223,8 @@ pub(super) fn name(finding: &mut Finding, name: &str) {
         &mut finding.exe,
         &mut finding.cmdline,
         &mut finding.runtime,
+        &mut finding.runtime_version,
+        &mut finding.allocator,
         &mut finding.container,
     ] {
         *text = Some(name.into());
@@ -206,6 +235,10 @@ pub(super) fn name(finding: &mut Finding, name: &str) {
     for evidence in &mut finding.evidence {
         name.clone_into(&mut evidence.name);
         name.clone_into(&mut evidence.text);
+    }
+    for holder in &mut finding.holders {
+        name.clone_into(&mut holder.name);
+        name.clone_into(&mut holder.runtime);
     }
     for site in &mut finding.sites {
         name.clone_into(&mut site.kind);

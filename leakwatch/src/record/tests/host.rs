@@ -167,7 +167,7 @@ fn stack(pid: u32, tick: u64) -> Vec<u8> {
         kind: Kind::Socket as u32,
         weight: 3,
         len: 32,
-        reserved: 0,
+        frames: 0,
     };
     [bytes_of(&taken), &SECRET.repeat(4)].concat()
 }

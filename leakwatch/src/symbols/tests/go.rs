@@ -15,14 +15,17 @@ const PROGRAM: &str = "package main
 
 //go:noinline
 func leak(n int) int {
-	return n + len(held)
+	return double(n) + len(held)
 }
+
+func double(n int) int { return n*n + len(held)*n }
 
 var held []int
 
 func main() { println(leak(1)) }
 ";
 const LINE_OF_LEAK: u32 = 5;
+const LINE_OF_DOUBLE: u32 = 8;
 
 /// A stripped program and the address of its `main.leak`; `None` without Go.
 fn program() -> Option<(TempDir, u64)> {
@@ -59,10 +62,23 @@ fn names_and_lines_of_a_stripped_program_and_of_a_broken_one() {
     let elf = ElfFile::read(File::open(&path).unwrap()).unwrap();
     assert!(!elf.has_symbol_table());
     let table = GoTable::read(&elf).unwrap().unwrap();
-    let found = table.find(leak).unwrap();
+    let functions = table.find(leak).unwrap();
+    let [found] = &functions[..] else {
+        panic!("nothing is inlined at its entry: {functions:?}")
+    };
     assert_eq!(found.name, "main.leak");
-    assert!(found.file.unwrap().ends_with("/main.go"));
+    assert!(found.file.as_ref().unwrap().ends_with("/main.go"));
     assert!((LINE_OF_LEAK - 1..=LINE_OF_LEAK).contains(&found.line.unwrap()));
+    let inlined = (leak..leak + 256).find_map(|address| {
+        let functions = table.find(address).ok()?;
+        (functions[0].name == "main.double").then_some(functions)
+    });
+    let inlined = inlined.expect("it is inlined into main.leak");
+    assert_eq!(inlined[0].line, Some(LINE_OF_DOUBLE));
+    assert_eq!(
+        (inlined[1].name.as_str(), inlined[1].line),
+        ("main.leak", Some(LINE_OF_LEAK))
+    );
     assert!(table.find(0).is_err() && table.find(u64::MAX).is_err());
 
     let section = elf.section(".gopclntab").unwrap();

@@ -8,7 +8,7 @@ use std::{
 use super::{SHOWN_FRAMES, SHOWN_PROCESSES, SHOWN_SITES, frame, held, level, numbers, period, state};
 use crate::model::finding::{Finding, Resource};
 use crate::present::{
-    findings::{sentence, weight},
+    findings::{holder, sentence, weight},
     recording::Recording,
     summary, text,
 };
@@ -55,6 +55,12 @@ fn one(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     for reason in &finding.evidence {
         let [name, why] = [&reason.name, &reason.text].map(|text| prose(text));
         writeln!(out, "| {} | {name} | {why} |", weight(reason))?;
+    }
+    if !finding.holders.is_empty() {
+        writeln!(out)?;
+    }
+    for held in &finding.holders {
+        writeln!(out, "- holds {}", prose(&holder(held)))?;
     }
     for site in finding.sites.iter().take(SHOWN_SITES) {
         let function = site.function.as_deref().unwrap_or("no function known");

@@ -6,6 +6,7 @@ mod json;
 mod markdown;
 mod text;
 
+pub(in crate::present) use self::html::Page;
 pub use self::{
     csv::CsvWriter, html::write as html, json::write as json, markdown::write as markdown,
     text::write as text,
@@ -85,7 +86,7 @@ fn frame(frame: &FrameRow) -> (String, String) {
 }
 
 /// `412 (+372)`: what a process held when it was seen last, and by how much that is more than at first.
-fn level(course: &Course, resource: Resource) -> String {
+pub(in crate::present) fn level(course: &Course, resource: Resource) -> String {
     let now = words::amount(resource, course.last[resource as usize]);
     match course.gained(resource) {
         0 => now,
@@ -94,7 +95,7 @@ fn level(course: &Course, resource: Resource) -> String {
 }
 
 /// A change, always signed.
-pub(super) fn signed(resource: Resource, change: i128) -> String {
+pub(in crate::present) fn signed(resource: Resource, change: i128) -> String {
     let sign = if change < 0 { '-' } else { '+' };
     let size = u64::try_from(change.unsigned_abs()).unwrap_or(u64::MAX);
     format!("{sign}{}", words::amount(resource, size))

@@ -8,7 +8,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{findings, lines, sites, spark::spark};
+use super::{census, findings, lines, sites, spark::spark};
 use crate::model::snapshot::{ProcessRow, Snapshot};
 use crate::present::{
     fields::FieldId,
@@ -28,6 +28,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) -> usize {
     let mut text = findings::lines(app.theme, snapshot, process, width);
     text.extend(identity(app.theme, snapshot, process, width));
     text.extend(resources(app, snapshot, process, width));
+    text.extend(census::lines(app.theme, process, width));
     text.extend(sites::lines(app.theme, process, width));
     let title = format!("{} {}", process.id.pid, app.theme.text(&process.name));
     lines::page(frame, area, app.theme, &title, text, app.scroll)
@@ -47,7 +48,8 @@ fn identity(theme: Theme, snapshot: &Snapshot, process: &ProcessRow, width: usiz
             Line::from(Span::styled(state, theme.style(role))),
             lines::entry(theme, "age", units::duration(age)),
             lines::entry(theme, "user", theme.text(&process.user)),
-            known("runtime", &process.runtime),
+            lines::entry(theme, "runtime", runtime(theme, process)),
+            known("malloc", &process.allocator),
             lines::entry(theme, "parent", process.parent_pid.to_string()),
             known("container", &process.container_id),
         ],
@@ -57,6 +59,16 @@ fn identity(theme: Theme, snapshot: &Snapshot, process: &ProcessRow, width: usiz
         text.extend(lines::wrapped(entry, width));
     }
     text
+}
+
+/// With its whole version.
+fn runtime(theme: Theme, process: &ProcessRow) -> String {
+    let words = [&process.runtime, &process.runtime_version].into_iter().flatten();
+    let words: Vec<&str> = words.map(AsRef::as_ref).collect();
+    if words.is_empty() {
+        return "-".to_owned();
+    }
+    theme.text(&words.join(" ")).into_owned()
 }
 
 fn resources(app: &App, snapshot: &Snapshot, process: &ProcessRow, width: usize) -> Vec<Line<'static>> {

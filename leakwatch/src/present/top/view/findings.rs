@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::lines;
+use super::{holders, lines};
 use crate::model::{
     finding::{Evidence, Finding},
     snapshot::{ProcessRow, Snapshot},
@@ -52,6 +52,7 @@ fn one(theme: Theme, finding: &Finding, width: usize) -> Vec<Line<'static>> {
     for evidence in &finding.evidence {
         text.extend(lines::prose(reason(theme, evidence), width));
     }
+    text.extend(holders::lines(theme, finding, width));
     text
 }
 

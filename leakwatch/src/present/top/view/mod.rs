@@ -1,5 +1,6 @@
 //! Draws the state: one widget a file, each a function of the state and a rectangle.
 
+mod census;
 mod details;
 mod filter;
 mod findings;
@@ -7,6 +8,7 @@ mod footer;
 mod header;
 mod health;
 mod help;
+mod holders;
 mod lines;
 mod sites;
 mod sort_menu;

@@ -155,6 +155,7 @@ impl Kernel {
                 ..StackTaken::zeroed()
             },
             memory: Bytes::new(),
+            frames: Vec::new(),
         });
         self.samples
     }

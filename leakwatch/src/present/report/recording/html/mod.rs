@@ -14,7 +14,7 @@ use super::{SHOWN_FRAMES, SHOWN_PROCESSES, SHOWN_SITES, frame, held, level, numb
 use crate::model::finding::{Finding, Resource};
 use crate::present::{
     fields::state_name,
-    findings::{sentence, weight},
+    findings::{self, sentence, weight},
     markup::Escaped,
     profile::{self, Profile, svg},
     recording::Recording,
@@ -36,57 +36,70 @@ const SHOWN_FLAMES: usize = 8;
 /// # Errors
 /// What the writer says.
 pub fn write(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
-    let mut page = Page {
-        out: String::new(),
-        flames: 0,
-    };
     // A string takes writes.
-    page.document(recording).map_err(io::Error::other)?;
-    out.write_all(page.out.as_bytes())
+    let page = document(recording).map_err(io::Error::other)?;
+    out.write_all(page.as_bytes())
 }
 
-struct Page {
-    out: String,
+fn document(recording: &Recording) -> Result<String, fmt::Error> {
+    let host = recording.last().map_or("-", |last| last.host.as_str());
+    let mut page = Page::begin(&format!("leakwatch: {host}"), &period(recording))?;
+    if let Some(last) = recording.last() {
+        for problem in summary::problems(&last.health) {
+            writeln!(
+                page.out,
+                "<p class=\"degraded\">degraded: {}</p>",
+                Escaped(&problem)
+            )?;
+        }
+    }
+    let findings = recording.findings();
+    if findings.is_empty() {
+        writeln!(page.out, "<p>No findings.</p>")?;
+    }
+    for finding in findings {
+        page.finding(recording, finding)?;
+    }
+    page.processes(recording)?;
+    Ok(page.end())
+}
+
+/// A page that is being written.
+pub(in crate::present) struct Page {
+    /// What there is of it.
+    pub(in crate::present) out: String,
     flames: usize,
 }
 
 impl Page {
-    fn document(&mut self, recording: &Recording) -> fmt::Result {
-        let host = recording.last().map_or("-", |last| last.host.as_str());
+    /// Up to its title, and what it is about.
+    pub(in crate::present) fn begin(title: &str, about: &str) -> Result<Self, fmt::Error> {
+        let mut page = Self {
+            out: String::new(),
+            flames: 0,
+        };
         write!(
-            self.out,
+            page.out,
             "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n\
              <meta charset=\"utf-8\"/>\n<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\"/>\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-             <title>leakwatch: {host}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-             <header>\n<h1>leakwatch: {host}</h1>\n<p class=\"quiet\">{period}; leakwatch {version}</p>\n",
-            host = Escaped(host),
-            period = Escaped(&period(recording)),
+             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+             <header>\n<h1>{title}</h1>\n<p class=\"quiet\">{about}; leakwatch {version}</p>\n</header>\n<main>\n",
+            title = Escaped(title),
+            about = Escaped(about),
             version = env!("CARGO_PKG_VERSION"),
         )?;
-        if let Some(last) = recording.last() {
-            for problem in summary::problems(&last.health) {
-                writeln!(
-                    self.out,
-                    "<p class=\"degraded\">degraded: {}</p>",
-                    Escaped(&problem)
-                )?;
-            }
-        }
-        writeln!(self.out, "</header>\n<main>")?;
-        let findings = recording.findings();
-        if findings.is_empty() {
-            writeln!(self.out, "<p>No findings.</p>")?;
-        }
-        for finding in findings {
-            self.finding(recording, finding)?;
-        }
-        self.processes(recording)?;
-        self.out.push_str("</main>\n</body>\n</html>\n");
-        Ok(())
+        Ok(page)
     }
 
-    fn finding(&mut self, recording: &Recording, finding: &Finding) -> fmt::Result {
+    /// All of it.
+    pub(in crate::present) fn end(mut self) -> String {
+        self.out.push_str("</main>\n</body>\n</html>\n");
+        self.out
+    }
+
+    /// One finding with its chart, its evidence and its stacks.
+    pub(in crate::present) fn finding(&mut self, recording: &Recording, finding: &Finding) -> fmt::Result {
         let verdict = finding.verdict.name();
         write!(
             self.out,
@@ -110,6 +123,7 @@ impl Page {
             chart::draw(&mut self.out, course, finding, recording.length_ns())?;
         }
         self.evidence(finding)?;
+        self.holders(finding)?;
         self.sites(finding)?;
         self.flame(recording, finding)?;
         self.out.push_str("</article>\n");
@@ -135,6 +149,13 @@ impl Page {
             )?;
         }
         writeln!(self.out, "</tbody></table>")
+    }
+
+    fn holders(&mut self, finding: &Finding) -> fmt::Result {
+        for holder in &finding.holders {
+            writeln!(self.out, "<p>holds {}</p>", Escaped(&findings::holder(holder)))?;
+        }
+        Ok(())
     }
 
     fn sites(&mut self, finding: &Finding) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! `cargo xtask eval live`: builds what `tests/src/bin/eval_live` needs, as it is shipped, and starts it.
+//! `cargo xtask eval live` and `eval runtimes`: build what they need, as it is shipped, and start them.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,6 @@ use xshell::{Shell, cmd};
 
 use crate::{build, root, setup};
 
-/// Run real programs that leak, their fixed twins and healthy growers under leakwatch (see `eval live -- --help`)
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How to run them
@@ -15,14 +14,15 @@ pub(crate) struct Args {
     arguments: Vec<OsString>,
 }
 
-pub(crate) fn eval_live(sh: &Shell, args: &Args) -> Result<()> {
+/// `binary` is one of `tests/src/bin`.
+pub(crate) fn eval(sh: &Shell, binary: &str, args: &Args) -> Result<()> {
     setup::test_needs(sh)?;
     let leakwatch = build::release(sh)?;
     cmd!(
         sh,
-        "cargo build --release --package leakwatch-tests --bin eval_live"
+        "cargo build --release --package leakwatch-tests --bin {binary}"
     )
     .run()?;
-    let program = leakwatch.with_file_name("eval_live").display().to_string();
+    let program = leakwatch.with_file_name(binary).display().to_string();
     Ok(root::command(sh, &program)?.args(&args.arguments).run()?)
 }

@@ -1,0 +1,77 @@
+//! What a runtime has on its books, in words: the same on the screen and in every report.
+
+use super::units;
+use crate::model::census::{Counted, RuntimeView};
+
+/// `java 21.0.2`.
+pub fn title(view: &RuntimeView) -> String {
+    match &view.version {
+        Some(version) => format!("{} {version}", view.runtime),
+        None => view.runtime.clone(),
+    }
+}
+
+/// Label and value of each number that is known.
+pub fn numbers(view: &RuntimeView) -> Vec<(String, String)> {
+    let heap = &view.heap;
+    let of_heap = [
+        ("live", heap.live),
+        ("in use", heap.in_use),
+        ("free", heap.free),
+        ("committed", heap.committed),
+        ("reserved", heap.reserved),
+    ];
+    let bytes = of_heap
+        .into_iter()
+        .filter_map(|(label, bytes)| Some((label.to_owned(), units::bytes(bytes?))));
+    let collections = heap
+        .collections
+        .map(|count| ("collections".to_owned(), units::count(count)));
+    let counters = view
+        .counters
+        .iter()
+        .map(|counter| (counter.name.replace('_', " "), units::count(counter.value)));
+    bytes.chain(collections).chain(counters).collect()
+}
+
+/// How many there are, and what they take: `4012, 1.53 MiB`.
+pub fn amount(count: u64, bytes: Option<u64>) -> String {
+    match bytes {
+        Some(bytes) => format!("{}, {}", units::count(count), units::bytes(bytes)),
+        None => units::count(count),
+    }
+}
+
+/// What they are: `LeakS$Session objects`, `main.spawn (leak.go:41) goroutines`.
+pub fn things(counted: Counted, name: &str) -> String {
+    match counted {
+        Counted::Goroutine => format!("{name} goroutines"),
+        Counted::AllocationSite => format!("objects made by {name}"),
+        Counted::Class | Counted::Type => format!("{name} objects"),
+        Counted::ThreadPool => format!("{name} threads"),
+        Counted::HeapSpace => format!("{name} of the heap"),
+        Counted::SizeClass => format!("chunks of {name}"),
+        Counted::BeamProcess => format!("{name} processes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_thing_has_words() {
+        let all = [
+            Counted::Goroutine,
+            Counted::AllocationSite,
+            Counted::Class,
+            Counted::ThreadPool,
+            Counted::HeapSpace,
+            Counted::SizeClass,
+            Counted::BeamProcess,
+        ];
+        let said: std::collections::BTreeSet<String> =
+            all.iter().map(|counted| things(*counted, "x")).collect();
+        assert_eq!(said.len(), all.len());
+    }
+}

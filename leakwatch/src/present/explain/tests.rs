@@ -1,0 +1,116 @@
+//! The page of the sample process.
+
+use std::sync::Arc;
+
+use super::{Explanation, Format, write};
+use crate::{model::snapshot::Snapshot, present::sample};
+
+/// Two readings a minute apart, with a census each.
+fn explained(first: &Snapshot) -> Explanation {
+    let mut second = first.clone();
+    second.uptime_ns += 60_000_000_000;
+    second.time_unix_ms += 60_000;
+    let process = second
+        .processes
+        .iter_mut()
+        .find(|process| process.id.pid == 4711)
+        .unwrap();
+    process.rss_anon_bytes += 5 << 20;
+    let census = Arc::make_mut(process.census.as_mut().unwrap());
+    census.taken_ns += 45_000_000_000;
+    census.views[0].rows[1].count += 441;
+    census.views[0].rows[1].bytes = census.views[0].rows[1].bytes.map(|bytes| bytes + 42_336);
+    let mut explanation = Explanation::begin(4711, first).unwrap();
+    assert!(explanation.add(&second));
+    explanation
+}
+
+fn written(explanation: &Explanation, format: Format, ascii: bool) -> String {
+    let mut out = Vec::new();
+    write(explanation, format, ascii, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_page_for_a_terminal() {
+    insta::assert_snapshot!(
+        "text",
+        written(&explained(&sample::snapshot()), Format::Text, false)
+    );
+}
+
+#[test]
+fn the_page_for_programs() {
+    let document = written(&explained(&sample::snapshot()), Format::Json, false);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let rest: serde_json::Map<_, _> = document
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| !["process", "findings"].contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    insta::assert_snapshot!("json", serde_json::to_string_pretty(&rest).unwrap());
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../docs/schema/explain.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let problems: Vec<String> = validator
+        .iter_errors(&document)
+        .map(|error| error.to_string())
+        .collect();
+    assert_eq!(problems, [""; 0]);
+}
+
+#[test]
+fn the_page_for_a_browser() {
+    let page = written(&explained(&sample::snapshot()), Format::Html, false);
+    // The flame graph has snapshots of its own.
+    let page: Vec<&str> = page.lines().filter(|line| !line.contains("data:image")).collect();
+    insta::assert_snapshot!("html", page.join("\n"));
+}
+
+#[test]
+fn hostile_names_are_text_in_every_format() {
+    let explanation = explained(&sample::hostile());
+    let text = written(&explanation, Format::Text, false);
+    assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
+    assert!(written(&explanation, Format::Text, true).is_ascii());
+    let html = written(&explanation, Format::Html, false);
+    assert!(!html.contains(['\x1b', '\x07', '\u{202e}']), "{html}");
+    let attack = "<script>alert(1)</script>";
+    let mut snapshot = sample::snapshot();
+    for process in &mut snapshot.processes {
+        attack.clone_into(&mut process.name);
+        process.cmdline = Some(attack.into());
+        if let Some(census) = &mut process.census {
+            for view in &mut Arc::make_mut(census).views {
+                attack.clone_into(&mut view.runtime);
+                view.unknown = Some(attack.to_owned());
+                for row in &mut view.rows {
+                    attack.clone_into(&mut row.name);
+                }
+            }
+        }
+    }
+    let html = written(&explained(&snapshot), Format::Html, false);
+    assert!(!html.contains("<script>"), "{html}");
+}
+
+#[test]
+fn who_is_not_there_is_not_explained_and_who_has_ended_is() {
+    let snapshot = sample::snapshot();
+    assert!(Explanation::begin(99_999, &snapshot).is_none());
+    let mut explanation = Explanation::begin(4711, &snapshot).unwrap();
+    let mut later = snapshot.clone();
+    later.processes.retain(|process| process.id.pid != 4711);
+    assert!(!explanation.add(&later));
+    assert!(written(&explanation, Format::Text, false).contains("the process has ended"));
+}
+
+#[test]
+fn a_quiet_process_is_told_what_to_do_too() {
+    let explanation = Explanation::begin(813, &sample::snapshot()).unwrap();
+    let text = written(&explanation, Format::Text, false);
+    assert!(text.contains("leakwatch check -p 813 --duration 10m"), "{text}");
+    assert!(text.contains("the books of its runtime"), "{text}");
+}
