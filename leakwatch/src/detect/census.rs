@@ -328,11 +328,14 @@ impl Witness for Books {
             return;
         }
         let top = self.said.of_memory.first();
+        let steady = || self.said.of_memory.iter().filter(|found| found.climb.is_steady);
+        let share = steady().map(|found| found.holder.share).fold(0.0, f64::max);
         // What is counted may be garbage, too.
-        let is_held = |_: &&Found| self.said.beside.is_none();
-        let grows = |found: &&Found| found.climb.is_steady && found.holder.share >= SOME;
-        if let Some(found) = top.filter(is_held).filter(grows) {
-            let share = if found.holder.share >= MOST { 1.0 } else { 0.5 };
+        if let Some(found) = steady().next()
+            && self.said.beside.is_none()
+            && share >= SOME
+        {
+            let share = if share >= MOST { 1.0 } else { 0.5 };
             let times = times(found.climb.seconds);
             case.add_times(Reason::HolderGrows, share * times, found.text());
         }

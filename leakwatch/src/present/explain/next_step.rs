@@ -29,7 +29,7 @@ pub(super) fn next_step(explanation: &Explanation) -> NextStep {
     let Some(worst) = findings.first().filter(|worst| worst.verdict >= Verdict::Growing) else {
         return step(
             format!("leakwatch check -p {pid} --duration 10m"),
-            "nothing grows now; this says whether anything does in ten minutes",
+            "nothing is found so far; this says whether anything is in ten minutes",
         );
     };
     if worst.verdict < Verdict::Suspected {

@@ -208,7 +208,14 @@ pub(super) fn changes(of: &Difference) -> String {
 
 fn sites(process: &ProcessRow) -> Vec<String> {
     let mut lines = Vec::new();
-    for site in process.sites.iter().take(SHOWN_SITES) {
+    // Where threads wait tells less than what was taken.
+    let waits = |site: &&SiteRow| site.born == 0;
+    let sites = process.sites.iter();
+    let sites = sites
+        .clone()
+        .filter(|site| !waits(site))
+        .chain(sites.filter(waits));
+    for site in sites.take(SHOWN_SITES) {
         lines.push(format!("{} {}: {}", site.kind, function(site), held(site)));
         let frames = site
             .frames
@@ -231,7 +238,7 @@ pub(super) fn function(site: &SiteRow) -> &str {
 /// What a site took, and what is still held of it.
 pub(super) fn held(site: &SiteRow) -> String {
     let parts = [
-        Some(format!("{} taken", units::count(site.born))),
+        (site.born > 0).then(|| format!("{} taken", units::count(site.born))),
         site.live.map(|live| format!("{} held", units::count(live))),
         site.live_bytes.map(units::bytes),
         site.oldest_ns

@@ -13,6 +13,11 @@ use crate::{
 const MOST: f64 = 0.5;
 /// With less than this part it says too little, even if nothing else is known.
 const SOME: f64 = 0.2;
+/// The same beside a stack that only made memory resident: who keeps it, the books alone say, and those of a collector count
+/// garbage with what is kept.
+const LITTLE: f64 = 0.05;
+/// The kind of such a stack.
+const FIRST_TOUCH: &str = "first_touch";
 
 /// What to name first: the top holder, where it explains more than the top stack.
 ///
@@ -24,6 +29,7 @@ pub fn top_holder(finding: &Finding) -> Option<&Holder> {
     let least = match named {
         None => SOME,
         Some(site) if is_part_of_heap => site.share,
+        Some(site) if site.kind == FIRST_TOUCH => LITTLE,
         Some(site) => site.share.min(MOST),
     };
     (holder.share >= least).then_some(holder)
@@ -80,6 +86,8 @@ mod tests {
         assert!(top_holder(&finding).is_some(), "half of it is enough");
         finding.holders[0].share = 0.3;
         assert!(top_holder(&finding).is_none());
+        "first_touch".clone_into(&mut finding.sites[0].kind);
+        assert!(top_holder(&finding).is_some(), "who touched it need not keep it");
         finding.sites[0].function = None;
         assert!(
             top_holder(&finding).is_some(),
