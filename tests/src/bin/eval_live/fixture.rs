@@ -11,6 +11,8 @@ pub(crate) fn finding(resource: Resource, verdict: Verdict, confidence: f64) -> 
         exe: None,
         cmdline: None,
         runtime: None,
+        runtime_version: None,
+        allocator: None,
         container: None,
         resource,
         kind: resource.name().to_owned(),
