@@ -4,6 +4,7 @@
 mod apt;
 mod bpf;
 mod go;
+mod node;
 mod tests;
 
 use anyhow::Result;
@@ -36,6 +37,7 @@ pub(crate) fn build_needs(sh: &Shell) -> Result<()> {
 pub(crate) fn test_needs(sh: &Shell) -> Result<()> {
     tests::packages(sh)?;
     go::toolchains(sh)?;
+    node::runtimes(sh)?;
     tests::qemu(sh)
 }
 
