@@ -13,6 +13,7 @@ pub mod leaks;
 pub mod load;
 pub mod machine;
 pub mod markdown;
+pub mod node;
 pub mod package;
 pub mod python;
 pub mod sites;

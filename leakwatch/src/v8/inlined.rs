@@ -4,12 +4,12 @@
 use super::object::{Object, Objects, pointed, smi};
 use crate::target_memory::TargetMemory;
 
-/// Code begins at a multiple of this many bytes (`kCodeAlignment`).
+/// Code begins at a multiple of this many bytes (`kCodeAlignment`), and its header is shorter.
 const ALIGNMENT: u64 = 64;
 /// Code is searched for so many bytes before the place where it runs; functions are rarely longer.
 const MAX_BEFORE: u64 = 128 << 10;
-/// Bytes that are read at a time.
-const PIECE: u64 = 4096;
+/// Smallest page of memory.
+const PAGE: u64 = 4096;
 /// Longest table, bytes.
 const MAX_TABLE: usize = 64 << 10;
 /// Functions inlined into each other.
@@ -121,7 +121,7 @@ impl<M: TargetMemory> Objects<'_, M> {
             if outer >= at {
                 return None;
             }
-            if let Ok(function) = u64::try_from(function).map_err(|_| ()) {
+            if let Ok(function) = u64::try_from(function) {
                 if function >= count {
                     return None;
                 }
@@ -134,32 +134,27 @@ impl<M: TargetMemory> Objects<'_, M> {
 
     /// The `Code` whose instructions are around `pc`, and where they begin.
     fn code_around(&mut self, layout: CodeLayout, pc: u64) -> Option<(Object, u64)> {
-        let mut upper = (pc - pc % ALIGNMENT).checked_add(ALIGNMENT)?;
+        let mut upper = pc - pc % ALIGNMENT;
         let end = pc.saturating_sub(MAX_BEFORE);
-        let mut piece = [0; PIECE as usize];
-        while upper > end.max(PIECE) {
-            let lower = upper - PIECE;
-            self.memory.read(lower, &mut piece).ok()?;
-            for start in (1..=PIECE / ALIGNMENT)
-                .rev()
-                .map(|step| lower + step * ALIGNMENT - ALIGNMENT)
-            {
-                let header = start.wrapping_sub(layout.header).wrapping_sub(lower);
-                // Its header may lie in the piece before: then it is found with that one.
-                let words = usize::try_from(header)
-                    .ok()
-                    .and_then(|at| piece.get(at..)?.get(..16));
-                let Some((map, code)) = words.map(two_words) else {
-                    continue;
-                };
+        let mut piece = [0; PAGE as usize];
+        while upper > end {
+            // Not beyond the page: the one before may not be mapped.
+            let lower = (upper - 1) - (upper - 1) % PAGE;
+            let lines = piece.get_mut(..usize::try_from(upper - lower).ok()?)?;
+            self.memory.read(lower, lines).ok()?;
+            let lines = lines.chunks_exact(ALIGNMENT as usize).rev();
+            // The header lies in the line before the first instruction.
+            for (start, line) in (lower..=upper).rev().step_by(ALIGNMENT as usize).zip(lines) {
+                let header = line.len().checked_sub(usize::try_from(layout.header).ok()?)?;
+                let words = line.get(header..)?.first_chunk::<16>()?;
+                let [map, code]: [u64; 2] = bytemuck::cast(*words);
                 if pointed(map).is_some()
                     && let Some(found) = self.code_of(layout, code, start, pc)
                 {
                     return Some((found, start));
                 }
             }
-            // The next one overlaps, so that no header is cut.
-            upper = lower + ALIGNMENT;
+            upper = lower;
         }
         None
     }
@@ -204,14 +199,6 @@ impl<M: TargetMemory> Objects<'_, M> {
             .ok()?;
         Some(bytes)
     }
-}
-
-fn two_words(bytes: &[u8]) -> (u64, u64) {
-    let word = |at: usize| {
-        let word = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
-        word.map_or(0, |word| u64::from_le_bytes(*word))
-    };
-    (word(0), word(8))
 }
 
 /// What a table of source positions says for an offset into the code: pairs of differences, of the offset and of the

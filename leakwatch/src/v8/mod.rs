@@ -12,7 +12,11 @@ mod line;
 pub(crate) mod metadata;
 pub(crate) mod object;
 pub(crate) mod page;
+#[cfg(test)]
+mod sample;
 pub(crate) mod shape;
+#[cfg(test)]
+mod tests;
 mod text;
 
 /// Every binary with V8 and its metadata exports it.

@@ -5,6 +5,7 @@ mod apt;
 mod bpf;
 mod go;
 mod java;
+mod node;
 mod tests;
 
 use anyhow::Result;
@@ -38,6 +39,7 @@ pub(crate) fn test_needs(sh: &Shell) -> Result<()> {
     tests::packages(sh)?;
     java::runtimes(sh)?;
     go::toolchains(sh)?;
+    node::runtimes(sh)?;
     tests::qemu(sh)
 }
 

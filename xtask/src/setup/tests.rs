@@ -24,6 +24,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("musl-tools", "musl-gcc"),
     ("nginx-light", "nginx"),
     ("nodejs", "node"),
+    ("npm", "npm"),
     ("php-cli", "php"),
     ("postgresql", "/usr/lib/postgresql/*/bin/postgres"),
     ("prometheus", "prometheus"),

@@ -1,7 +1,7 @@
 //! Objects of V8's old generation by class: a page is one object after the other, and how long each is follows from its map.
 //!
-//! Garbage that was not swept yet counts as well. Where the length of an object is not known, or where nothing is, the walk
-//! goes on at the next word that points to a map; what lies between is counted as not covered.
+//! Garbage that was not swept yet counts as well. Where no object begins, the walk goes on at the next word that points to a
+//! map; what lies between is counted as not covered.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use crate::{
     runtimes::memory::Memory,
     target_memory::TargetMemory,
     v8::{
-        class::{Kind, Name},
+        class::Name,
         object::{Objects, pointed},
         page::{ALIGNMENT, Page},
-        shape::HEADER,
+        shape::{HEADER, Shape},
     },
 };
 
@@ -37,11 +37,20 @@ pub(super) struct Classes<'a> {
     lost: u64,
 }
 
-#[derive(Clone)]
+/// What the objects of one map are.
+#[derive(Clone, Copy)]
 struct Known {
-    kind: Kind,
-    /// Nothing for functions, which are told apart one by one, and for unused memory.
-    class: Option<usize>,
+    shape: Shape,
+    class: Class,
+}
+
+#[derive(Clone, Copy)]
+enum Class {
+    Number(usize),
+    /// Functions are told apart one by one.
+    Function,
+    /// It is unused memory.
+    Nothing,
 }
 
 impl<'a> Classes<'a> {
@@ -60,13 +69,7 @@ impl<'a> Classes<'a> {
     /// Counts the objects of a page.
     pub(super) fn walk(&mut self, address: u64, page: &Page) {
         if page.size > ALIGNMENT {
-            // One large object.
-            let mut object = [0; HEADER];
-            if self.objects.memory.read(page.start, &mut object).is_ok() {
-                let size = self.object(page.start, &object);
-                self.covered += size.unwrap_or(0);
-                self.lost += if size.is_none() { page.allocated } else { 0 };
-            }
+            self.large(page);
             return;
         }
         let Some(length) = usize::try_from(page.end - address).ok() else {
@@ -87,57 +90,81 @@ impl<'a> Classes<'a> {
         }
         let mut at = usize::try_from(page.start - address).unwrap_or(usize::MAX);
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= 8) {
-            let mut object = [0; HEADER];
-            let length = rest.len().min(HEADER);
-            object[..length].copy_from_slice(&rest[..length]);
-            let size = self.object(address + at as u64, &object);
-            let size = size.and_then(|size| usize::try_from(size).ok());
-            match size.filter(|&size| size <= rest.len()) {
-                Some(size) => {
-                    self.covered += size as u64;
-                    at += size;
-                }
-                None => {
-                    self.lost += if object[..8] == [0; 8] { 0 } else { 8 };
-                    at += 8;
-                }
+            let size = self.length(rest).filter(|&size| size <= rest.len());
+            if let Some(size) = size {
+                self.count(address + at as u64, rest, size as u64);
+                at += size;
+            } else {
+                self.lost += if rest[..8] == [0; 8] { 0 } else { 8 };
+                at += 8;
             }
         }
     }
 
-    /// Counts an object; its size, or nothing when there is none or it is not known.
-    fn object(&mut self, address: u64, object: &[u8; HEADER]) -> Option<u64> {
+    /// A page of one large object.
+    fn large(&mut self, page: &Page) {
+        let mut object = [0; HEADER];
+        if self.objects.memory.read(page.start, &mut object).is_err() {
+            return;
+        }
+        let known = self.known(&object);
+        let size = known.and_then(|known| known.shape.size(&object));
+        match size.filter(|&size| size <= page.size) {
+            Some(size) => self.count(page.start, &object, size),
+            None => self.lost += page.allocated,
+        }
+    }
+
+    /// Bytes of the object that begins there; nothing when none does, or when its length cannot be.
+    fn length(&mut self, rest: &[u8]) -> Option<usize> {
+        let known = self.known(rest)?;
+        if known.shape == Shape::Unknown {
+            // Up to the next one: no object of such a shape points to a map, but weakly.
+            let next = (8..rest.len())
+                .step_by(8)
+                .find(|&at| self.known(&rest[at..]).is_some());
+            return Some(next.unwrap_or(rest.len()));
+        }
+        let mut object = [0; HEADER];
+        let length = rest.len().min(HEADER);
+        object[..length].copy_from_slice(&rest[..length]);
+        usize::try_from(known.shape.size(&object)?).ok()
+    }
+
+    /// What the object is whose first word this is.
+    fn known(&mut self, object: &[u8]) -> Option<Known> {
         let map = u64::from_le_bytes(*object.first_chunk()?);
         pointed(map)?;
+        if let Some(known) = self.kinds.get(&map) {
+            return *known;
+        }
+        let known = self.objects.kind(map).map(|kind| Known {
+            shape: kind.shape,
+            class: match kind.name {
+                Name::Class(name) => Class::Number(self.number(name)),
+                Name::Function => Class::Function,
+                Name::Nothing => Class::Nothing,
+            },
+        });
         if self.kinds.len() >= MAX_KINDS {
             self.kinds.clear();
         }
-        let known = match self.kinds.get(&map) {
-            Some(known) => known.clone(),
-            None => {
-                let kind = self.objects.kind(map);
-                let known = kind.map(|kind| Known {
-                    class: match &kind.name {
-                        Name::Class(name) => Some(self.number(name.clone())),
-                        Name::Function | Name::Nothing => None,
-                    },
-                    kind,
-                });
-                self.kinds.insert(map, known.clone());
-                known
-            }
-        }?;
-        let size = known.kind.shape.size(object)?;
-        let class = match (&known.kind.name, known.class) {
-            (_, Some(class)) => Some(class),
-            (Name::Function, None) => self.function(address),
-            _ => None,
+        self.kinds.insert(map, known);
+        known
+    }
+
+    fn count(&mut self, address: u64, object: &[u8], size: u64) {
+        self.covered += size;
+        let Some(known) = self.known(object) else { return };
+        let class = match known.class {
+            Class::Number(class) => Some(class),
+            Class::Function => self.function(address),
+            Class::Nothing => None,
         };
         if let Some((count, bytes)) = class.and_then(|class| self.counts.get_mut(class)) {
             *count += 1;
             *bytes += size;
         }
-        Some(size)
     }
 
     /// The class of a function: all closures of one function in the source.

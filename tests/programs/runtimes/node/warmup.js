@@ -1,4 +1,4 @@
-// Serves requests from a cache that fills to its cap and stays there: nothing leaks, whatever the argument.
+// Serves requests from a cache that fills to its cap and stays there: nothing leaks.
 "use strict";
 
 const CAP = 20000;
