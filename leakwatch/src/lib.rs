@@ -46,6 +46,8 @@ mod own_use;
 #[cfg(feature = "kernel")]
 mod process_stat;
 #[cfg(feature = "kernel")]
+mod recognise;
+#[cfg(feature = "kernel")]
 pub mod runtimes;
 #[cfg(feature = "kernel")]
 pub mod sampler;

@@ -14,6 +14,7 @@ pub mod load;
 pub mod machine;
 pub mod markdown;
 pub mod package;
+pub mod python;
 pub mod sites;
 pub mod stress;
 pub mod table;

@@ -24,6 +24,11 @@ pub fn find_stock(program: &str, package: &str) -> Result<Option<PathBuf>> {
     find_in(vec![PathBuf::from("/usr/bin")], program, package)
 }
 
+/// Finds a library of a package in `directory`. Where it is missing: as [`find`].
+pub fn find_library(directory: &Path, library: &str, package: &str) -> Result<Option<PathBuf>> {
+    find_in(vec![directory.to_owned()], library, package)
+}
+
 fn find_in(dirs: Vec<PathBuf>, program: &str, package: &str) -> Result<Option<PathBuf>> {
     if let Some(found) = dirs
         .into_iter()

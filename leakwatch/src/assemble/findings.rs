@@ -124,6 +124,8 @@ fn finding(
         exe: row.exe.clone(),
         cmdline: row.cmdline.clone(),
         runtime: row.runtime.clone(),
+        runtime_version: row.runtime_version.clone(),
+        allocator: row.allocator.clone(),
         container: row.container_id.clone(),
         resource: judgement.resource,
         kind: judgement.kind,

@@ -108,6 +108,8 @@ fn row(
         exe: known.exe,
         cmdline: known.cmdline,
         runtime: known.runtime,
+        runtime_version: known.runtime_version,
+        allocator: known.allocator,
         container_id: known.container_id,
         unit: known.unit,
         threads: levels.threads,

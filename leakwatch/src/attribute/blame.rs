@@ -53,6 +53,7 @@ const LIBRARIES: &[(Layer, &[&str])] = &[
             "libSystem.Native.so",
             "libclrjit.so",
             "libcoreclr.so",
+            "libffi.so",
             "libjava.so",
             "libjli.so",
             "libjvm.so",
@@ -200,6 +201,9 @@ const PYTHON_PACKAGES: &[&str] = &["/site-packages/", "/dist-packages/"];
 
 /// JavaScript of Node itself, in the names of a perf map: `JS:~onconnection node:net:1`.
 const NODE_OWN: &str = " node:";
+/// The module of a frame of JavaScript, and how the files of Node's own begin. V8's own functions (`forEach`) are in none.
+const NODE_MODULE: &str = "[node]";
+const NODE_FILE: &str = "node:";
 
 /// First elements of the import paths of Go's standard library.
 const GO_STANDARD: &[&str] = &[
@@ -281,6 +285,10 @@ pub fn blamed(frames: &[FrameRow]) -> Option<usize> {
 }
 
 fn layer(frame: &FrameRow) -> Layer {
+    if frame.module == NODE_MODULE {
+        let is_own = frame.file.as_ref().is_none_or(|file| file.starts_with(NODE_FILE));
+        return if is_own { Layer::Runtime } else { Layer::Program };
+    }
     if frame.module == "[python]" {
         return layer_of_python(frame.file.as_deref().unwrap_or_default());
     }

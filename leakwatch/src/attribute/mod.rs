@@ -6,9 +6,11 @@
 
 pub mod blame;
 pub mod container;
+#[cfg(feature = "kernel")]
 mod examples;
+#[cfg(feature = "kernel")]
 mod pagemap;
-pub mod runtime;
+#[cfg(feature = "kernel")]
 pub mod source;
 pub mod unit;
 pub mod users;
@@ -34,6 +36,10 @@ pub struct ProcessFacts {
     pub container_id: Option<Arc<str>>,
     /// Language runtime.
     pub runtime: Option<Arc<str>>,
+    /// Its version, as it says itself.
+    pub runtime_version: Option<Arc<str>>,
+    /// What answers `malloc`.
+    pub allocator: Option<Arc<str>>,
     /// Systemd unit, of what is in no container.
     pub unit: Option<Arc<str>>,
     /// Build id of the executable in hexadecimal digits: GNU's, else Go's.

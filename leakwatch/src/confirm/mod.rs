@@ -32,7 +32,7 @@ use crate::model::{
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Time between two looks: a third of the age of the process, within these bounds.
-const SHORTEST_NS: u64 = 10 * SECOND_NS;
+const SHORTEST_NS: u64 = 5 * SECOND_NS;
 const LONGEST_NS: u64 = 20 * SECOND_NS;
 /// Marks of access are cleared in one process within this time, nanoseconds.
 const MEMORY_NS: u64 = 60 * SECOND_NS;

@@ -80,6 +80,11 @@ const WEIGHTS: [(Reason, &str, f64); 23] = [
     (Reason::FreeInside, "free-inside", -4.0),
 ];
 
+/// Name and log-odds of each reason that can be given: what a fit starts from.
+pub fn weights() -> impl ExactSizeIterator<Item = (&'static str, f64)> {
+    WEIGHTS.iter().map(|&(_, name, log_odds)| (name, log_odds))
+}
+
 /// The case for a leak, reason by reason.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Case {
@@ -140,6 +145,8 @@ pub(super) struct Stand {
     pub(super) overdue: f64,
     /// It is given the time to give back what it takes: its limit is far, and a look showed at most that it is not used.
     pub(super) can_wait: bool,
+    /// The least time to its limit, seconds; 0 while that is not known.
+    pub(super) time_left: f64,
 }
 
 /// The probability for logarithmic odds.

@@ -15,6 +15,8 @@ const FRESH_NS: u64 = 30 * 60 * SECOND_NS;
 const PATIENCE_NS: u64 = 120 * SECOND_NS;
 /// Looks are at least so far apart; those at memory cost the process something.
 const APART_NS: u64 = 20 * SECOND_NS;
+/// The next one comes sooner where the last one was taken before there was enough to look at.
+const SOON_NS: u64 = 5 * SECOND_NS;
 const MEMORY_APART_NS: u64 = 60 * SECOND_NS;
 /// And not farther than that.
 const MOST_APART_NS: u64 = 10 * 60 * SECOND_NS;
@@ -32,7 +34,7 @@ const IN_USE: f64 = 0.20;
 const CLOSED_BY_PEER: f64 = 0.9;
 const ALIKE: f64 = 0.9;
 /// Descriptors on one file, and the part of all that they are.
-const SAME_FILE: u32 = 32;
+const SAME_FILE: u32 = 16;
 const SAME_FILE_SHARE: f64 = 0.5;
 
 /// Looks at one resource of one process.
@@ -82,6 +84,8 @@ impl Looks {
         };
         let least = if resource == Resource::Memory {
             MEMORY_APART_NS
+        } else if told(last) < LEAST_STALE {
+            SOON_NS
         } else {
             APART_NS
         };
@@ -215,6 +219,24 @@ mod tests {
             same_file: 0,
             waiting_alike: 0,
         }
+    }
+
+    #[test]
+    fn a_look_at_few_is_soon_followed_by_another() {
+        let is_due = |look: &Confirmation, second| {
+            let mut looks = Looks::default();
+            looks.answer(0, look);
+            looks.is_due(second * SECOND_NS, Resource::Fd)
+        };
+        let few = Confirmation { stale: 16, ..look() };
+        let used = Confirmation {
+            stale: 30,
+            touched: 10,
+            ..look()
+        };
+        assert!(is_due(&few, 5) && !is_due(&few, 4));
+        assert!(is_due(&used, 20) && !is_due(&used, 19));
+        assert!(!is_due(&Confirmation { stale: 40, ..look() }, 599));
     }
 
     #[test]

@@ -35,6 +35,7 @@ use self::{
     watch::{Tick, Watch},
 };
 pub use self::{
+    evidence::weights,
     judgement::Judgement,
     remember::Remembered,
     subject::{Levels, Observed, SubjectKey},

@@ -53,8 +53,8 @@ const LATER_HALF: f64 = 0.7;
 const CONCENTRATION: f64 = 0.4;
 /// Sampled survivors.
 const LEAST_SAMPLES: usize = 16;
-/// Of so many a closer look says something.
-const PROMISING_SAMPLES: usize = 32;
+/// Of so many pages a closer look says something. It is the only one for ten minutes, so it is not taken before.
+const PROMISING_PAGES: usize = 32;
 /// For how long a site has to be watched; for a closer look it is shorter, because that takes its time, too.
 const LEAST_AGE_NS: u64 = 20_000_000_000;
 const PROMISING_AGE_NS: u64 = 8_000_000_000;
@@ -448,7 +448,9 @@ impl<'a> Group<'a> {
         let closed = self.lifetimes.count();
         let taken = self.births().map(|cohort| u64::from(cohort.samples)).sum::<u64>();
         let spreads = shape.spreads() && overdue.len() >= LEAST_SAMPLES;
-        let promising = spreads && overdue.len() >= PROMISING_SAMPLES && age_ns >= PROMISING_AGE_NS;
+        let is_memory = matches!(self.kind, Kind::FirstTouch | Kind::Mapping);
+        let suffices = !is_memory || overdue.len() >= PROMISING_PAGES;
+        let promising = spreads && suffices && age_ns >= PROMISING_AGE_NS;
         let rising = spreads && age_ns >= LEAST_AGE_NS && shape.filled >= FILLED;
         Some(Survival {
             kind: self.kind,

@@ -28,8 +28,11 @@ const YOUNG: f64 = 120.0;
 /// overdue.
 const FIRST_CYCLE: f64 = 600.0;
 /// Pages come and go all the time, so of memory it is not asked what was ever given back, but for how long the oldest that is
-/// overdue has been held: collectors of garbage leave it for up to a quarter of an hour, seconds.
+/// overdue has been held: collectors of garbage leave it for up to a quarter of an hour, seconds. Batches hold what they gathered
+/// for longer, and nothing tells one from a leak before it ends: waiting costs nothing while more time is left to the limit than
+/// has passed, but an hour is enough.
 const COLLECTION: f64 = 900.0;
+const LONG_COLLECTION: f64 = 3_600.0;
 const PRESSING: f64 = 0.12;
 /// After a loss of records nothing is decided for so long, or until a look at the sites of which none was lost.
 const FROZEN_NS: u64 = 10_000_000_000;
@@ -39,6 +42,7 @@ const HELD_NS: u64 = 900_000_000_000;
 const HELD_SPAN: f64 = 300.0;
 /// Floors of this scale, 4 s, say what is held now.
 const NOW: usize = 1;
+const FLOOR_SECONDS: f64 = 4.0;
 /// The level has to have risen by this part of what survives, or deaths were missed.
 const RISEN: f64 = 0.5;
 /// A forecast is made every 4 s; every second for a process watched shorter than this, seconds.
@@ -169,7 +173,8 @@ impl Witness for Survivals {
         let since = |then_ns| stand.now_ns.saturating_sub(then_ns) as f64 / 1e9;
         let (began, oldest) = (since(best.began_ns), since(best.oldest_ns));
         if best.kind == Kind::FirstTouch {
-            if oldest < COLLECTION && stand.can_wait {
+            let patience = stand.time_left.clamp(COLLECTION, LONG_COLLECTION);
+            if oldest < patience && stand.can_wait {
                 let text = format!("the oldest is {oldest:.0} s old and may be garbage to be collected");
                 case.add(Reason::FirstCycle, text);
             }
@@ -333,10 +338,8 @@ impl Watch {
         let now = self.bank.seconds(tick.now_ns);
         let floor = history.last().map_or(tick.level as f64, |last| last.floor);
         let best = self.survivals.found().first().filter(|best| best.rising);
-        let rise = best.map(|best| {
-            let since = now - tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
-            (floor - floor_at(&history, since)).max(0.0)
-        });
+        let since = best.map(|best| now - tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9);
+        let rise = since.map(|since| (floor - floor_at(&history, since)).max(0.0));
         let risen = best.zip(rise).is_some_and(|(best, rise)| match tick.resource {
             Resource::Memory => rise >= stakes.quantum,
             _ => rise >= RISEN * best.held as f64,
@@ -350,9 +353,10 @@ impl Watch {
                 _ => gained.min(best.overdue as f64),
             }
         });
-        let enough = best.zip(rise).map_or(stakes.overdue, |(best, rise)| {
-            let seconds = tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
-            stakes.enough(tick.resource, rise / seconds.max(1.0))
+        let enough = since.zip(rise).map_or(stakes.overdue, |(since, rise)| {
+            // The newest floor is some seconds old, and what was gained was gained until then.
+            let until = history.last().map_or(now, |last| last.at);
+            stakes.enough(tick.resource, rise / (until - since).max(FLOOR_SECONDS))
         });
         // A program that loads its data looks like one that leaks, stale pages included, until it is done.
         let confirmed = tick.resource != Resource::Memory && self.looks.confirms(tick.now_ns);
@@ -367,6 +371,7 @@ impl Watch {
             overdue,
             // A process that has only begun is excused once.
             can_wait: !young && !pressing,
+            time_left: self.forecast.reached.map_or(0.0, |span| span.low),
         };
         let mut case = Case::default();
         case.add(Reason::Prior, "one in a thousand leaks".to_owned());

@@ -230,6 +230,12 @@ pub struct Finding {
     pub cmdline: Option<Arc<str>>,
     /// Its language runtime.
     pub runtime: Option<Arc<str>>,
+    /// The version of that, as it says itself.
+    #[serde(default)]
+    pub runtime_version: Option<Arc<str>>,
+    /// What answers its `malloc`, when known.
+    #[serde(default)]
+    pub allocator: Option<Arc<str>>,
     /// Its container.
     pub container: Option<Arc<str>>,
     /// What.

@@ -86,6 +86,12 @@ pub struct ProcessRow {
     pub cmdline: Option<Arc<str>>,
     /// Language runtime by name, when known.
     pub runtime: Option<Arc<str>>,
+    /// Its version, as it says itself.
+    #[serde(default)]
+    pub runtime_version: Option<Arc<str>>,
+    /// What answers `malloc`: `glibc`, `musl`, `jemalloc`, `tcmalloc` or `mimalloc`, when known.
+    #[serde(default)]
+    pub allocator: Option<Arc<str>>,
     /// Container id, 12 to 64 hexadecimal digits, when in a container.
     pub container_id: Option<Arc<str>>,
     /// Systemd unit, when in one and in no container.

@@ -117,7 +117,7 @@ mod tests {
             let columns = fitting(width);
             let name = columns.iter().find(|column| column.field.id == FieldId::Name);
             let user = columns.iter().any(|column| column.field.id == FieldId::User);
-            assert!(!user || name.is_some_and(|name| name.width == 16), "{width}");
+            assert!(!user || name.is_some_and(|name| name.width == 15), "{width}");
         }
     }
 

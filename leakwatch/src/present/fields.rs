@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cmp::Ordering};
 
-use super::units;
+use super::{runtime, units};
 use crate::model::snapshot::{ProcessRow, State};
 
 /// What a field's values are, and so how they are written, compared and typed into a filter.
@@ -132,6 +132,9 @@ impl Field {
                 let limit = process.fd_limit.map_or_else(|| "-".to_owned(), units::count);
                 format!("{}/{limit}", units::count(fds)).into()
             }
+            (FieldId::Runtime, _, Value::Text(name)) => {
+                runtime::named(name, process.runtime_version.as_deref())
+            }
             (FieldId::Pid | FieldId::ParentPid, _, Value::Amount(pid)) => pid.to_string().into(),
             (_, Unit::Identifier, Value::Text(text)) => text
                 .char_indices()
@@ -236,11 +239,11 @@ fields! {
     User "user" "user" "USER" Text Some(shape(8, 10, 7)),
         "User name of the effective uid.",
         |p| Value::Text(&p.user);
-    Name "name" "name" "NAME" Text Some(shape(9, 16, 0)),
+    Name "name" "name" "NAME" Text Some(shape(9, 15, 0)),
         "Command name, at most 15 bytes.",
         |p| Value::Text(&p.name);
-    Runtime "runtime" "runtime" "RUNTIME" Text Some(shape(8, 10, 9)),
-        "Language runtime, when known.",
+    Runtime "runtime" "runtime" "RUNTIME" Text Some(shape(8, 11, 9)),
+        "Language runtime, when known; columns show its version beside it.",
         |p| text(p.runtime.as_deref());
     Container "container" "container_id" "CONTAINER" Identifier Some(shape(12, 12, 10)),
         "Container id; its first digits are enough to compare.",
@@ -302,6 +305,12 @@ fields! {
     Exe "exe" "exe" "EXE" Text None,
         "Path of the executable in its own mount namespace.",
         |p| text(p.exe.as_deref());
+    RuntimeVersion "runtime_version" "runtime_version" "VERSION" Text None,
+        "Version of the language runtime, as it says itself.",
+        |p| text(p.runtime_version.as_deref());
+    Allocator "allocator" "allocator" "MALLOC" Text None,
+        "What answers malloc: glibc, musl, jemalloc, tcmalloc or mimalloc, when known.",
+        |p| text(p.allocator.as_deref());
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod profile;
 pub mod recording;
 pub mod report;
 pub mod rows;
+mod runtime;
 pub mod sort;
 pub mod summary;
 pub mod text;

@@ -32,6 +32,8 @@ pub(crate) fn process(pid: u32, name: &str) -> ProcessRow {
         exe: Some("/usr/lib/jvm/bin/java".into()),
         cmdline: Some("java -Xmx2g -jar spring.jar".into()),
         runtime: Some("java".into()),
+        runtime_version: Some("17.0.15+6".into()),
+        allocator: Some("glibc".into()),
         container_id: Some(("8f3a0c".repeat(10) + "0123").into()),
         unit: None,
         threads: 24,
@@ -183,6 +185,8 @@ pub(crate) fn quiet(pid: u32, parent_pid: u32, name: &str) -> ProcessRow {
         exe: None,
         cmdline: None,
         runtime: None,
+        runtime_version: None,
+        allocator: None,
         container_id: None,
         unit: Some("shop.service".into()),
         threads: 1,
@@ -274,6 +278,8 @@ pub(crate) fn hostile() -> Snapshot {
         process.cmdline = Some(format!("{name} --{name}").into());
         process.container_id = Some(name.into());
         process.runtime = Some(name.into());
+        process.runtime_version = Some(name.into());
+        process.allocator = Some(name.into());
         process.exe = Some(name.into());
     }
     name_everything_else(&mut snapshot, names[0]);

@@ -309,9 +309,10 @@ mod tests {
         let mut looks = 0;
         for second in 0..1000 {
             interpreters.recognised(second * FIRST_REST_NS, process, 0, "python");
+            let state = interpreters.images.values_mut().next().expect("one");
             let State::Unknown {
                 looks: now, is_asked, ..
-            } = &mut interpreters.images.values_mut().next().expect("one")
+            } = state
             else {
                 panic!("this is no python")
             };

@@ -283,6 +283,10 @@ impl TargetMemory for Memory {
     fn read(&mut self, address: u64, buffer: &mut [u8]) -> io::Result<()> {
         Self::read(self, address, buffer)
     }
+
+    fn word(&mut self, address: u64) -> io::Result<u64> {
+        self.cached(address)
+    }
 }
 
 #[cfg(test)]

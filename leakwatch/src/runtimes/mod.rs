@@ -11,10 +11,13 @@ mod binary;
 mod cpython;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod glibc;
 mod go;
 mod interpreters;
 mod jvm;
 mod memory;
+mod node;
+mod other_allocators;
 mod target;
 mod worker;
 
@@ -38,10 +41,18 @@ use crate::{
         identity::ProcessId,
     },
     process_stat,
+    recognise::Recogniser,
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[&go::GO, &CPython, &Jvm];
+const RUNTIMES: &[&dyn Runtime] = &[
+    &go::GO,
+    &CPython,
+    &Jvm,
+    &node::Node,
+    &glibc::Glibc,
+    &other_allocators::OtherAllocators,
+];
 
 /// Those whose frames are taken with stacks.
 const INTERPRETERS: &[&dyn Interpreted] = &[&CPython];
@@ -139,7 +150,7 @@ impl Censuses for CensusTaker {
 
 /// Takes the census of one process now; `None` when it is gone, or has no runtime that is known.
 pub fn census_now(pid: u32, now_ns: u64) -> Option<Census> {
-    worker::census(process_stat::of(pid)?, now_ns)
+    worker::census(process_stat::of(pid)?, now_ns, &mut Recogniser::default())
 }
 
 impl CensusTaker {

@@ -9,6 +9,7 @@ use super::binary::Binary;
 use crate::{
     model::{identity::ProcessId, sanitize},
     process_stat,
+    recognise::{Allocator, Recogniser},
     target_file::Found,
 };
 
@@ -52,6 +53,7 @@ impl Mapping {
 pub(super) struct Target {
     process: ProcessId,
     mappings: Vec<Mapping>,
+    allocator: Option<Allocator>,
 }
 
 impl Target {
@@ -64,7 +66,23 @@ impl Target {
         if mappings.is_empty() || !process_stat::is_alive(process) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(Self { process, mappings })
+        Ok(Self {
+            process,
+            mappings,
+            allocator: None,
+        })
+    }
+
+    /// Finds out what answers its `malloc`.
+    pub(super) fn recognise(&mut self, recogniser: &mut Recogniser) {
+        let pid = self.process.pid;
+        let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+        self.allocator = recogniser.process(pid, &String::from_utf8_lossy(&maps)).allocator;
+    }
+
+    /// What answers its `malloc`; `None` when that is not known.
+    pub(super) fn allocator(&self) -> Option<&Allocator> {
+        self.allocator.as_ref()
     }
 
     pub(super) fn process(&self) -> ProcessId {

@@ -8,9 +8,12 @@ use std::{
 };
 
 use super::{RUNTIMES, memory::Memory, target::Target};
-use crate::model::{
-    census::{Census, CensusWish, MAX_ROWS, RuntimeView},
-    identity::ProcessId,
+use crate::{
+    model::{
+        census::{Census, CensusWish, MAX_ROWS, RuntimeView},
+        identity::ProcessId,
+    },
+    recognise::Recogniser,
 };
 
 /// A census to take.
@@ -31,8 +34,10 @@ impl Worker {
         let (jobs, todo) = channel::<Job>();
         let (done, outcomes) = channel();
         thread::Builder::new().name("census".to_owned()).spawn(move || {
+            let mut recogniser = Recogniser::default();
             for job in todo {
-                if done.send(census(job.wish.process, job.now_ns)).is_err() {
+                let census = census(job.wish.process, job.now_ns, &mut recogniser);
+                if done.send(census).is_err() {
                     return;
                 }
             }
@@ -51,9 +56,10 @@ impl Worker {
 }
 
 /// `None` when the process is gone, is another one by now, or has no runtime that is known.
-pub(super) fn census(process: ProcessId, now_ns: u64) -> Option<Census> {
+pub(super) fn census(process: ProcessId, now_ns: u64, recogniser: &mut Recogniser) -> Option<Census> {
     let began = Instant::now();
-    let target = Target::open(process).ok()?;
+    let mut target = Target::open(process).ok()?;
+    target.recognise(recogniser);
     let mut memory = Memory::of(&target);
     let views = RUNTIMES
         .iter()

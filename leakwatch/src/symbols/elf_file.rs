@@ -159,6 +159,20 @@ impl ElfFile {
         Ok(bytes)
     }
 
+    /// Fills `buffer` with a section's bytes from `offset` on, as far as there are any; returns how many.
+    pub(crate) fn read_section(
+        &self,
+        section: &Section,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        let left = section.sh_size(ORDER).saturating_sub(offset);
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let at = section.sh_offset(ORDER).saturating_add(offset);
+        self.file.read_exact_at(&mut buffer[..length], at)?;
+        Ok(length)
+    }
+
     /// What lies at an address of a section when the program starts: zeros where the file has no contents for it (`.bss`).
     pub(crate) fn initial(&self, section: &Section, address: u64, buffer: &mut [u8]) -> Result<(), Reason> {
         let offset = address.wrapping_sub(section.sh_addr(ORDER));

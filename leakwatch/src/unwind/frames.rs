@@ -132,6 +132,7 @@ impl Walker {
                 pc: place.pc,
                 sp: arch::stack_pointer(&state),
                 fp: arch::frame_pointer(&state),
+                is_made: place.kind == ModuleKind::Anonymous,
             };
             let is_made = place.kind == ModuleKind::Anonymous;
             let known = is_made.then(|| code.caller(&place, frame, &stack)).flatten();

@@ -48,6 +48,8 @@ pub(super) struct NativeFrame {
     pub(super) sp: u64,
     /// Its frame pointer, as far as the unwinder knows.
     pub(super) fp: u64,
+    /// Its code is in no file.
+    pub(super) is_made: bool,
 }
 
 /// Registers as they are when a frame has returned.
@@ -67,11 +69,7 @@ pub(super) trait JitFrames {
     }
 
     /// The functions that run in a frame, the innermost inlined one first; nothing when it is none of this runtime's.
-    fn functions(
-        &mut self,
-        frame: NativeFrame,
-        memory: &mut FrameMemory<'_>,
-    ) -> Option<Arc<[ScriptFunction]>>;
+    fn functions(&mut self, frame: NativeFrame, memory: &mut FrameMemory<'_>) -> Option<Vec<ScriptFunction>>;
 
     /// Memory that it keeps, bytes.
     fn size(&self) -> usize;

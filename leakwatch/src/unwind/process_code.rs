@@ -70,8 +70,8 @@ impl Code for ProcessCode<'_> {
             return false;
         };
         let found: Option<Vec<CodeAddress>> = functions
-            .iter()
-            .map(|function| self.scripts.frame(function.clone()))
+            .into_iter()
+            .map(|function| self.scripts.frame(function))
             .collect();
         let found = found.unwrap_or_default();
         frames.extend(&found);

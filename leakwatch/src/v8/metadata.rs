@@ -8,6 +8,7 @@ use object::{
     read::elf::Sym as _,
 };
 
+use super::inlined::{self, CodeLayout};
 use crate::symbols::{elf_file::ElfFile, symbol_table::SymbolTable};
 
 const ORDER: LittleEndian = LittleEndian;
@@ -52,6 +53,12 @@ pub(crate) struct Layout {
     /// Of a frame's frame pointer: its context, and the function that runs in it.
     pub(crate) frame_context: i64,
     pub(crate) frame_function: i64,
+    /// From the beginning of a `BytecodeArray` to its bytecodes, where the binary says.
+    pub(crate) bytecodes: Option<u64>,
+    /// The first type of what a program makes, and not V8 for itself.
+    pub(crate) first_object: u16,
+    /// Code of the optimising compilers, of versions that are known.
+    pub(crate) code: Option<CodeLayout>,
     /// Names of classes by instance type, sorted by it.
     pub(crate) classes: Vec<(u16, Box<str>)>,
 }
@@ -167,8 +174,12 @@ impl Layout {
                 return Err(Unknown::Other(name, value));
             }
         }
+        let version = values.version();
         Ok(Self {
-            version: values.version(),
+            code: version.as_deref().and_then(inlined::layout),
+            version,
+            bytecodes: values.offset(&["class_BytecodeArray__data__uintptr_t"]).ok(),
+            first_object: values.number(&["type_JSProxy__JS_PROXY_TYPE"])?,
             types: values.types()?,
             strings: values.strings()?,
             function: FunctionLayout {
@@ -204,6 +215,13 @@ impl Layout {
             frame_function: values.signed(&["off_fp_function"])?.into(),
             classes: values.classes(),
         })
+    }
+
+    /// Whether a type without a name is one of those that follow `FixedArray` and are laid out like it.
+    pub(crate) fn is_kind_of_array(&self, instance_type: u16) -> bool {
+        let array = self.types.fixed_array;
+        let next = self.classes.iter().find(|(number, _)| *number > array);
+        instance_type > array && next.is_some_and(|(next, _)| instance_type < *next)
     }
 
     /// V8's name for the class of an instance type.

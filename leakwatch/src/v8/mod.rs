@@ -5,10 +5,14 @@
 //! that is needed is not read. Every object is told by the instance type of its map before it is believed: objects move
 //! while they are read.
 
+pub(crate) mod class;
 pub(crate) mod function;
+pub(crate) mod inlined;
 mod line;
 pub(crate) mod metadata;
 pub(crate) mod object;
+pub(crate) mod page;
+pub(crate) mod shape;
 mod text;
 
 /// Every binary with V8 and its metadata exports it.

@@ -189,6 +189,25 @@ fn code_without_names() {
     assert_eq!(blamed(&[]), None);
 }
 
+#[test]
+fn javascript_past_nodes_own() {
+    let mut frames = stack(
+        "/usr/bin/node node::fs::Open(v8::FunctionCallbackInfo<v8::Value> const&)
+         [node] openSync
+         [node] forEach
+         [node] handleUpload
+         [node] processTimers
+         /usr/bin/node uv_run",
+    );
+    for (at, file) in [(1, "node:fs"), (3, "/srv/app.js"), (4, "node:internal/timers")] {
+        frames[at].file = Some(file.to_owned());
+    }
+    assert_eq!(blamed(&frames), Some(3));
+    // Without a function of the program's, node's own say more than those of the machine.
+    frames.remove(3);
+    assert_eq!(blamed(&frames), Some(0));
+}
+
 /// Frames of Python from `FILE FUNCTION` lines.
 fn python(text: &str) -> Vec<FrameRow> {
     let frame = |mut frame: FrameRow| {

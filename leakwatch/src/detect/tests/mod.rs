@@ -191,6 +191,28 @@ fn a_heap_that_grows_and_is_not_used_is_suspected_and_after_a_quarter_of_an_hour
 }
 
 #[test]
+fn a_heap_is_given_as_much_time_as_is_left_to_its_limit_and_an_hour_at_most() {
+    let seconds = |gib: u64| {
+        let mut world = World::new(1_000, Seen::Stale);
+        world.memory_limit = gib << 30;
+        seconds_until(&mut world, Verdict::Leaking, 4_000, Resource::Memory, |world| {
+            touch(world, 1);
+        })
+    };
+    // At 1 MiB a second 4 GiB last for an hour, and 64 GiB for eighteen.
+    let near = seconds(4);
+    assert!(
+        near.is_some_and(|seconds| (1_500..2_100).contains(&seconds)),
+        "{near:?}"
+    );
+    let far = seconds(64);
+    assert!(
+        far.is_some_and(|seconds| (3_500..3_800).contains(&seconds)),
+        "{far:?}"
+    );
+}
+
+#[test]
 fn a_cache_that_is_used_is_growing_at_most() {
     let mut world = World::new(600, Seen::Touched);
     for _ in 0..120 {

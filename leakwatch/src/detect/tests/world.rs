@@ -46,6 +46,8 @@ pub(super) struct World {
     pub(super) seen: Seen,
     pub(super) blind: bool,
     pub(super) limit: u64,
+    /// Bytes; 0 for none.
+    pub(super) memory_limit: u64,
     /// Age of the process at second 0.
     pub(super) age: u64,
     pub(super) second: u64,
@@ -87,6 +89,7 @@ impl World {
             seen,
             blind: false,
             limit: 1_024,
+            memory_limit: 0,
             age,
             second: 0,
             stacks: Vec::new(),
@@ -171,14 +174,18 @@ impl World {
         apply(Reading::Tasks(vec![row]));
         apply(Reading::Stacks(stacks));
         apply(Reading::Records(records));
-        let limits = [LimitUse {
-            resource: Resource::Fd,
+        let limit = |resource, name: &str, value| LimitUse {
+            resource,
             limit: Limit {
-                name: Arc::from("RLIMIT_NOFILE"),
-                value: self.limit,
-                in_use: self.levels.fds,
+                name: Arc::from(name),
+                value,
+                in_use: self.levels.of(resource),
             },
-        }];
+        };
+        let mut limits = vec![limit(Resource::Fd, "RLIMIT_NOFILE", self.limit)];
+        if self.memory_limit > 0 {
+            limits.push(limit(Resource::Memory, "memory.max", self.memory_limit));
+        }
         let observed = Observed {
             subject: SubjectKey::Process(self.id),
             program: Some(Arc::from("build-id")),

@@ -8,6 +8,7 @@ use crate::model::{
     finding::{Class, Finding, FindingSite, Resource, Span, Subject, Verdict},
     snapshot::FrameRow,
 };
+use crate::present::runtime;
 
 /// Digits of a container id that tell it apart, as container tools show it.
 const ID_DIGITS: usize = 12;
@@ -46,10 +47,10 @@ pub(super) fn who(finding: &Finding) -> String {
     let process = format!(
         "{} ({}pid {}{})",
         finding.process,
-        finding
-            .runtime
-            .as_ref()
-            .map_or_else(String::new, |runtime| format!("{runtime}, ")),
+        finding.runtime.as_ref().map_or_else(String::new, |name| {
+            let version = finding.runtime_version.as_deref();
+            format!("{}, ", runtime::named(name, version))
+        }),
         finding.pid,
         finding
             .container
@@ -169,7 +170,7 @@ mod tests {
     fn the_sentence_says_all_of_it() {
         assert_eq!(
             sentence(&sample::leak()),
-            "payments (java, pid 4711, container 8f3a0c8f3a0c) leaks file descriptors: socket descriptors at \
+            "payments (java 17.0, pid 4711, container 8f3a0c8f3a0c) leaks file descriptors: socket descriptors at \
              HttpPool::connect <- Retry::run, +3.1/s, 412 in use, confidence 0.98, reaches RLIMIT_NOFILE (4096) in \
              14m00s to 22m00s"
         );

@@ -42,6 +42,8 @@ pub(super) enum Source {
     Group(fn(&Group) -> Option<f64>),
     /// One value a group and kind of descriptor.
     GroupFdKinds,
+    /// Processes of a group by runtime and version.
+    GroupRuntimes,
     /// One value a group and resource.
     GroupResource(fn(Resource, &Standing) -> Option<f64>),
     /// One value a group and runtime.
@@ -63,6 +65,7 @@ impl Source {
         match self {
             Self::Group(_) => &["process", "container"],
             Self::GroupFdKinds => &["process", "container", "kind"],
+            Self::GroupRuntimes => &["process", "container", "runtime", "version"],
             Self::GroupResource(_) => &["process", "container", "resource"],
             Self::GroupRuntime(_) => &["process", "container", "runtime"],
             Self::GroupCounters => &["process", "container", "runtime", "counter"],
@@ -164,6 +167,13 @@ pub(super) const CATALOG: &[Metric] = &[
         "",
         |g| Some(g.processes as f64),
         "Processes, zombies included.",
+    ),
+    metric(
+        "leakwatch_runtime_processes",
+        Kind::Gauge,
+        "",
+        Source::GroupRuntimes,
+        "Processes by language runtime (`go`, `java`, `python`, ...) and the first two numbers of its version.",
     ),
     group(
         "leakwatch_growing_processes",

@@ -147,6 +147,14 @@ impl SnapshotCollector {
                 })
                 .map(|(key, (kind, count))| sample(&[&key.process, &key.container, kind], *count as f64))
                 .collect(),
+            Source::GroupRuntimes => self
+                .groups
+                .iter()
+                .flat_map(|group| group.runtimes.iter().map(move |runtime| (&group.key, runtime)))
+                .map(|(key, ((runtime, version), count))| {
+                    sample(&[&key.process, &key.container, runtime, version], *count as f64)
+                })
+                .collect(),
             Source::GroupResource(value) => self
                 .groups
                 .iter()
@@ -281,6 +289,8 @@ mod tests {
         let mut java = ProcessRow {
             cmdline: Some("java -Dpassword=hunter2".into()),
             exe: Some("/opt/secret/java".into()),
+            runtime: Some("java".into()),
+            runtime_version: Some("17.0.15+6".into()),
             container_id: Some("0123456789abcdef".repeat(4).into()),
             threads: 41,
             fds: 412,

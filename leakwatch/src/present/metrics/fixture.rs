@@ -34,6 +34,8 @@ pub(super) fn row(pid: u32, name: &str) -> ProcessRow {
         exe: None,
         cmdline: None,
         runtime: None,
+        runtime_version: None,
+        allocator: None,
         container_id: None,
         unit: None,
         threads: 0,

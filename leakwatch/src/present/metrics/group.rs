@@ -9,13 +9,16 @@ use crate::model::{
     identity::ProcessId,
     snapshot::{ProcessRow, Snapshot},
 };
-use crate::present::words;
+use crate::present::{runtime::short_version, words};
 
 /// The `process` label of everything beyond the cap.
 pub(super) const OTHER: &str = "__other__";
 
 /// Digits of a container id that `docker ps` and `crictl ps` print.
 const CONTAINER_DIGITS: usize = 12;
+
+/// Runtimes and versions that one group has series for. A version is what a file says that anybody may have written.
+const MAX_RUNTIMES: usize = 4;
 
 /// From this share of a limit on, a process is about to fail.
 const URGENT_RATIO: f64 = 0.8;
@@ -96,7 +99,12 @@ pub(super) struct Group {
     pub(super) standings: Standings,
     /// What its runtimes hold, as far as they were asked.
     pub(super) books: BooksByRuntime,
+    /// Processes by language runtime and its version; at most [`MAX_RUNTIMES`].
+    pub(super) runtimes: BTreeMap<RuntimeKey, u64>,
 }
+
+/// A language runtime, and the first two numbers of its version; empty when that is not known.
+pub(super) type RuntimeKey = (String, String);
 
 /// How far one process has used up its descriptors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -139,6 +147,7 @@ impl Group {
             oldest_start_seconds: None,
             standings: Standings::default(),
             books: BooksByRuntime::new(),
+            runtimes: BTreeMap::new(),
         }
     }
 
@@ -156,6 +165,7 @@ impl Group {
 
     fn add(&mut self, row: &ProcessRow, findings: &[&Finding], boot_unix_seconds: f64) {
         self.processes += 1;
+        self.add_runtime(row);
         self.growing += u64::from(row.state.grows());
         self.rss_anon_bytes += row.rss_anon_bytes;
         self.rss_file_bytes += row.rss_file_bytes;
@@ -191,6 +201,15 @@ impl Group {
         }
     }
 
+    fn add_runtime(&mut self, row: &ProcessRow) {
+        let Some(runtime) = &row.runtime else { return };
+        let version = row.runtime_version.as_deref().map_or("", short_version);
+        let key = (label_value(runtime), version.to_owned());
+        if self.runtimes.len() < MAX_RUNTIMES || self.runtimes.contains_key(&key) {
+            *self.runtimes.entry(key).or_default() += 1;
+        }
+    }
+
     fn add_kinds(&mut self, kinds: Option<&BTreeMap<String, u32>>) {
         let (Some(sums), Some(kinds)) = (&mut self.fd_kinds, kinds) else {
             self.fd_kinds = None;
@@ -201,8 +220,8 @@ impl Group {
         }
     }
 
-    /// Adds what can be summed of a group that gets no series of its own. Its limit, ratio and start are left out: the
-    /// rest of a host is no process.
+    /// Adds what can be summed of a group that gets no series of its own. Its limit, ratio, start and runtimes are left out:
+    /// the rest of a host is no process.
     pub(super) fn fold(&mut self, group: &Self) {
         self.processes += group.processes;
         self.growing += group.growing;
@@ -287,7 +306,7 @@ pub(super) fn group(snapshot: &Snapshot, boot_unix_seconds: f64) -> Vec<Group> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{FdUse, Group, GroupKey, OTHER, group};
+    use super::{FdUse, Group, GroupKey, MAX_RUNTIMES, OTHER, group};
     use crate::{
         model::snapshot::{Growth, ProcessRow, State, Unattributed},
         present::metrics::fixture::{row, snapshot},
@@ -326,6 +345,20 @@ mod tests {
         assert_eq!((group.maps, group.fds, group.threads), (150, 180, 210));
         assert_eq!((group.unattributed_fds, group.unattributed_threads), (24, 27));
         assert_eq!(group.held_bytes(), 240);
+    }
+
+    #[test]
+    fn runtimes_are_counted_by_two_numbers_of_their_version_and_are_few() {
+        let worker = |pid, version: &str| ProcessRow {
+            runtime: Some("python".into()),
+            runtime_version: Some(version.into()),
+            ..row(pid, "worker")
+        };
+        let two = only(vec![worker(1, "3.11.2"), worker(2, "3.11.7"), row(3, "worker")]);
+        let python = ("python".to_owned(), "3.11".to_owned());
+        assert_eq!(two.runtimes, BTreeMap::from([(python, 2)]));
+        let many = only((0..100).map(|n| worker(n, &format!("{n}.0"))).collect());
+        assert_eq!(many.runtimes.len(), MAX_RUNTIMES);
     }
 
     #[test]

@@ -194,6 +194,8 @@ pub(crate) fn about(process: &ProcessRow) -> Finding {
         exe: process.exe.clone(),
         cmdline: process.cmdline.clone(),
         runtime: process.runtime.clone(),
+        runtime_version: process.runtime_version.clone(),
+        allocator: process.allocator.clone(),
         container: process.container_id.clone(),
         resource: Resource::Fd,
         kind: "socket".to_owned(),
@@ -221,6 +223,8 @@ pub(super) fn name(finding: &mut Finding, name: &str) {
         &mut finding.exe,
         &mut finding.cmdline,
         &mut finding.runtime,
+        &mut finding.runtime_version,
+        &mut finding.allocator,
         &mut finding.container,
     ] {
         *text = Some(name.into());

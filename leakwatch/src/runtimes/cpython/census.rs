@@ -1,7 +1,8 @@
 //! Every object that the cyclic garbage collector tracks, by type: each generation is a list through the objects
 //! (Modules/gcmodule.c, Python/gc.c).
 //!
-//! Text, numbers and other objects that cannot refer to others are in no list. The process runs on meanwhile, so a list may
+//! Bytes are those of the objects themselves, of tuples and lists with their pointers to items; what a dictionary keeps
+//! its entries in is not among them. Text, numbers and other objects that cannot refer to others are in no list. The process runs on meanwhile, so a list may
 //! lead to an object that is not in it any more; then the walk goes on from one of the last that still are.
 
 use std::{collections::HashMap, io};
@@ -34,6 +35,10 @@ const STATISTICS: u64 = 104;
 /// Of `struct gc_generation_stats`: begins with the number of collections.
 const STATISTICS_SIZE: u64 = 24;
 
+/// Items of a tuple or a list: pointers, and no more than that of one.
+const ITEM: u64 = 8;
+const MAX_ITEMS: u64 = 1 << 32;
+
 /// `PyGC_Head` lies before the object.
 pub(super) const HEAD: u64 = 16;
 /// Low bits of links are marks of the collector.
@@ -47,8 +52,8 @@ struct Tracked {
     previous: u64,
     references: u64,
     type_of: u64,
-    /// Only of types whose objects differ in size.
-    size: u64,
+    /// What it is depends on the type.
+    own: [u64; 3],
 }
 
 /// What was counted of one type.
@@ -201,14 +206,9 @@ impl<'a> Walk<'a> {
         let count = self.counts.entry(tracked.type_of).or_default();
         count.objects += 1;
         self.objects += 1;
-        if self
-            .types
-            .get(&tracked.type_of)
-            .is_some_and(|found| found.item_size > 0)
-        {
-            // Of some types the sign of the size is used for something else.
-            let items = tracked.size.cast_signed().unsigned_abs();
-            count.items = count.items.saturating_add(items.min(u64::from(u32::MAX)));
+        if let Some(word) = self.types.get(&tracked.type_of).and_then(|found| found.items) {
+            let items = tracked.own[word].min(MAX_ITEMS);
+            count.items = count.items.saturating_add(items);
         }
         Some(next)
     }
@@ -271,7 +271,7 @@ impl<'a> Walk<'a> {
             let (objects, bytes) = rows.entry(name).or_default();
             *objects += count.objects;
             let own = count.objects.saturating_mul(HEAD + found.basic_size);
-            let items = count.items.saturating_mul(found.item_size);
+            let items = count.items.saturating_mul(ITEM);
             *bytes = bytes.saturating_add(own).saturating_add(items);
         }
         rows.into_iter()

@@ -19,6 +19,10 @@ const MAX_LINES: u64 = 64 << 10;
 const SIZE: u64 = 16;
 const BYTES: u64 = 32;
 
+/// Files of code that the interpreter makes for itself: frames that lead from C to Python, and from a class to its `__init__`
+/// (Objects/codeobject.c, Python/specialize.c of 3.12 and 3.13).
+const NOT_FILES: &[&str] = &["", "<shim>", "__init__"];
+
 /// Reads code objects of one process.
 pub(super) struct CodeReader(pub(super) Process);
 
@@ -26,7 +30,6 @@ impl ReadsFrames for CodeReader {
     fn function(&self, memory: &mut Memory, words: FrameWords) -> Option<Function> {
         let CodeReader(process) = self;
         let code = words.code;
-        // Frames that only lead from C to Python (3.12 on) have no code object, or one without a file.
         if type_of(memory, code)? != process.code_type {
             return None;
         }
@@ -36,7 +39,7 @@ impl ReadsFrames for CodeReader {
             text::read(memory, object, process.layout.ascii_size).ok()
         };
         let file = text(memory, at.filename)?;
-        if file.is_empty() || file == "<shim>" {
+        if NOT_FILES.contains(&file.as_str()) {
             return None;
         }
         Some(Function {

@@ -3,6 +3,8 @@
 mod census;
 mod code;
 mod debug_offsets;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod layout;
 mod lines;
 mod process;

@@ -63,28 +63,23 @@ impl Process {
     /// `None` when there is no CPython in this process.
     pub(super) fn find(target: &Target, memory: &mut Memory) -> Option<Found> {
         let (mapping, binary) = binary(target)?;
-        let runtime = binary.symbol("_PyRuntime").map(|symbol| symbol.address);
         let version = version(target, mapping, &binary, memory);
-        let process = runtime
-            .ok_or(Unknown::NotKept("CPython keeps its state in one place since 3.7"))
-            .and_then(|runtime| {
-                let process = Self::at(target, mapping, &binary, memory, runtime, version)?;
-                process.check(memory)?;
-                Ok(process)
-            });
+        let process = Self::of_version(version, target, mapping, &binary, memory).and_then(|process| {
+            process.check(memory)?;
+            Ok(process)
+        });
         Some(Found {
             version: version.map(Version::shown),
             process,
         })
     }
 
-    fn at(
+    fn of_version(
+        version: Option<Version>,
         target: &Target,
         mapping: &Mapping,
         binary: &Binary,
         memory: &mut Memory,
-        runtime: u64,
-        version: Option<Version>,
     ) -> Result<Self, Unknown> {
         let version = version.ok_or(Unknown::NotKept("its version cannot be told from its files"))?;
         let unknown = || Unknown::Version(format!("CPython {}", version.shown()));
@@ -92,6 +87,11 @@ impl Process {
             .then(|| layout::of(version.minor))
             .flatten()
             .ok_or_else(unknown)?;
+        let symbol = |name| {
+            let symbol = binary.symbol(name).map(|symbol| symbol.address);
+            symbol.ok_or(Unknown::Layout("a symbol is missing"))
+        };
+        let runtime = symbol("_PyRuntime")?;
         if layout.minor >= debug_offsets::FIRST_MINOR {
             let offsets = DebugOffsets::read(memory, runtime)?;
             if offsets.is_free_threaded() {
@@ -102,10 +102,6 @@ impl Process {
             }
             layout = offsets.correct(layout)?;
         }
-        let symbol = |name| {
-            let symbol = binary.symbol(name).map(|symbol| symbol.address);
-            symbol.ok_or(Unknown::Layout("a type has no symbol"))
-        };
         let code = target
             .mappings()
             .iter()

@@ -9,12 +9,13 @@ use crate::{model::sanitize, runtimes::memory::Memory};
 /// `PyTypeObject`, the same in all versions.
 const NAME: u64 = 24;
 const BASIC_SIZE: u64 = 32;
-const ITEM_SIZE: u64 = 40;
 const FLAGS: u64 = 168;
 const DICT: u64 = 264;
-/// `Py_TPFLAGS_HEAPTYPE`, `Py_TPFLAGS_HAVE_GC`
+/// `Py_TPFLAGS_HEAPTYPE`, `_HAVE_GC`, `_LIST_SUBCLASS`, `_TUPLE_SUBCLASS`
 const HEAP_TYPE: u64 = 1 << 9;
 const HAVE_GC: u64 = 1 << 14;
+const LIST: u64 = 1 << 25;
+const TUPLE: u64 = 1 << 26;
 /// No object is larger, without its items.
 const MAX_BASIC_SIZE: u64 = 1 << 20;
 
@@ -31,17 +32,18 @@ const FIRST_ENTRIES: u64 = 8;
 pub(super) struct Type {
     /// Of an object, its items and what it refers to aside; bytes.
     pub(super) basic_size: u64,
-    /// Of one item; 0 where all objects are of one size. Bytes.
-    pub(super) item_size: u64,
-    is_heap_type: bool,
+    /// Which word after `PyObject` is the number of items there is room for; `None` where that is not known.
+    pub(super) items: Option<usize>,
+    /// Made while the program runs, by Python or by an extension.
+    is_made: bool,
 }
 
 impl Type {
     /// `None` when there is no type, or none whose objects are tracked.
     pub(super) fn read(process: &Process, memory: &mut Memory, address: u64) -> Option<Self> {
         let mut word = |offset: u64| memory.value::<u64>(address.wrapping_add(offset)).ok();
-        let (basic_size, item_size, flags) = (word(BASIC_SIZE)?, word(ITEM_SIZE)?, word(FLAGS)?);
-        if flags & HAVE_GC == 0 || basic_size > MAX_BASIC_SIZE || item_size > MAX_BASIC_SIZE {
+        let (basic_size, flags) = (word(BASIC_SIZE)?, word(FLAGS)?);
+        if flags & HAVE_GC == 0 || basic_size > MAX_BASIC_SIZE {
             return None;
         }
         // Its own type is `type`, or one that is of that type, or ...
@@ -50,8 +52,13 @@ impl Type {
             if meta == process.type_type {
                 return Some(Self {
                     basic_size,
-                    item_size,
-                    is_heap_type: flags & HEAP_TYPE != 0,
+                    items: match flags & (LIST | TUPLE) {
+                        // `PyListObject.allocated`, `PyTupleObject.ob_size`
+                        LIST => Some(2),
+                        TUPLE => Some(0),
+                        _ => None,
+                    },
+                    is_made: flags & HEAP_TYPE != 0,
                 });
             }
             meta = type_of(memory, meta)?;
@@ -67,7 +74,7 @@ pub(super) fn name(process: &Process, memory: &mut Memory, address: u64, found: 
         .value(address.wrapping_add(NAME))
         .and_then(|name| memory.text(name));
     let plain = plain.map_or_else(|_| format!("type at {address:#x}"), |name| sanitize::text(&name));
-    if !found.is_heap_type {
+    if !found.is_made {
         return plain;
     }
     let qualified = memory

@@ -2,14 +2,14 @@
 //! function that runs in the frame.
 //!
 //! A frame is told by two words, a context and a function; both are objects of V8's heap that have the types that they must
-//! have. What the optimising compilers have inlined is not seen: its frame is named after the function that it was inlined
-//! into.
+//! have. What an optimising compiler has inlined is found in the tables of its code, of versions of V8 that are known; of
+//! others a frame is named after the function that all else was inlined into.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{FrameMemory, JitFrames, NativeFrame};
 use crate::{
-    model::stack::ScriptFunction,
+    model::stack::{Function, ScriptFunction},
     v8::{
         function::Fingerprint,
         metadata::Layout,
@@ -32,7 +32,7 @@ pub(super) struct JavaScript {
 
 struct Known {
     fingerprint: Fingerprint,
-    functions: Arc<[ScriptFunction]>,
+    function: ScriptFunction,
 }
 
 impl JavaScript {
@@ -46,11 +46,7 @@ impl JavaScript {
 }
 
 impl JitFrames for JavaScript {
-    fn functions(
-        &mut self,
-        frame: NativeFrame,
-        memory: &mut FrameMemory<'_>,
-    ) -> Option<Arc<[ScriptFunction]>> {
+    fn functions(&mut self, frame: NativeFrame, memory: &mut FrameMemory<'_>) -> Option<Vec<ScriptFunction>> {
         // Only in the copy: elsewhere a register that holds something else would be taken for a frame pointer.
         let word = |offset| memory.stack.read(frame.fp.checked_add_signed(offset)?);
         let (context, function) = (
@@ -66,37 +62,58 @@ impl JitFrames for JavaScript {
             memory,
         };
         let shared = objects.shared_of(function)?;
-        let fingerprint = objects.fingerprint(shared)?;
-        if let Some(known) = self.functions.get(&shared)
-            && known.fingerprint == fingerprint
-        {
-            return Some(Arc::clone(&known.functions));
-        }
-        if !objects.is_context(context) {
-            return None;
-        }
-        let function = objects.function(shared)?;
-        if self.functions.len() >= MAX_FUNCTIONS {
-            self.functions.clear();
-            self.bytes = 0;
-        }
-        self.bytes += size_of::<(u64, Known)>()
-            + size_of::<ScriptFunction>()
-            + function.name.len()
-            + function.file.as_ref().map_or(0, String::len);
-        let functions: Arc<[ScriptFunction]> = Arc::from([ScriptFunction {
-            runtime: RUNTIME,
-            function,
-        }]);
-        let known = Known {
-            fingerprint,
-            functions: Arc::clone(&functions),
+        let outermost = self.function(&mut objects, shared, |objects| objects.is_context(context))?;
+        let inlined = if frame.is_made {
+            objects.inlined(frame.pc)
+        } else {
+            Vec::new()
         };
-        self.functions.insert(shared, known);
+        let inlined: Option<Vec<ScriptFunction>> = inlined
+            .into_iter()
+            .map(|shared| self.function(&mut objects, shared, |_| true))
+            .collect();
+        let mut functions = inlined.unwrap_or_default();
+        functions.push(outermost);
         Some(functions)
     }
 
     fn size(&self) -> usize {
         self.bytes
+    }
+}
+
+impl JavaScript {
+    /// The function with this `SharedFunctionInfo`; one that was not met before has to be one.
+    fn function(
+        &mut self,
+        objects: &mut Objects<'_, FrameMemory<'_>>,
+        shared: u64,
+        is_one: impl FnOnce(&mut Objects<'_, FrameMemory<'_>>) -> bool,
+    ) -> Option<ScriptFunction> {
+        let fingerprint = objects.fingerprint(shared)?;
+        if let Some(known) = self.functions.get(&shared)
+            && known.fingerprint == fingerprint
+        {
+            return Some(known.function.clone());
+        }
+        if !is_one(objects) {
+            return None;
+        }
+        let function = ScriptFunction {
+            runtime: RUNTIME,
+            function: objects.function(shared)?,
+        };
+        if self.functions.len() >= MAX_FUNCTIONS {
+            self.functions.clear();
+            self.bytes = 0;
+        }
+        let Function { name, file, .. } = &function.function;
+        self.bytes += size_of::<(u64, Known)>() + name.len() + file.as_ref().map_or(0, String::len);
+        let known = Known {
+            fingerprint,
+            function: function.clone(),
+        };
+        self.functions.insert(shared, known);
+        Some(function)
     }
 }

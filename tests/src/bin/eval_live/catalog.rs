@@ -148,33 +148,33 @@ const LOST: Role = things(Resource::Thread, "threads on a queue", "wait_for_resu
 pub(crate) const CASES: &[Case] = &[
     quick(case(Language::C, "log_reopen", 200, REOPENED)),
     case(Language::C, "log_reopen", 20, slow(REOPENED)),
-    quick(case(
+    case(
         Language::C,
         "resolver",
         250,
         things(Resource::Fd, "UDP sockets", "resolve_name"),
-    )),
-    quick(case(
+    ),
+    case(
         Language::C,
         "job_events",
         330,
         things(Resource::Fd, "eventfds", "run_job"),
-    )),
+    ),
     quick(case(
         Language::C,
         "render",
         250,
         things(Resource::Memory, "mappings of 128 KiB", "render_job"),
     )),
-    quick(case(
+    case(
         Language::C,
         "orders",
         2_000,
         objects("malloc, 32 to 159 bytes", "parse_order"),
-    )),
+    ),
     quick(case(Language::Rust, "close_wait", 200, HUNG_UP)),
     case(Language::Rust, "close_wait", 20, slow(HUNG_UP)),
-    quick(case(
+    case(
         Language::Rust,
         "lost_replies",
         250,
@@ -183,7 +183,7 @@ pub(crate) const CASES: &[Case] = &[
             "threads on a channel",
             "lost_replies::serve_request",
         ),
-    )),
+    ),
     case(
         Language::Rust,
         "price_cache",
@@ -202,12 +202,12 @@ pub(crate) const CASES: &[Case] = &[
         400,
         objects("goroutines with 64 KiB", "main.buildReport"),
     ),
-    quick(case(
+    case(
         Language::Go,
         "carts",
         500,
         objects("map of small objects", "main.fillCart"),
-    )),
+    ),
     case(
         Language::Java,
         "Listeners",
@@ -232,7 +232,7 @@ pub(crate) const CASES: &[Case] = &[
         200,
         things(Resource::Fd, "files held by exceptions", "read_upload"),
     )),
-    quick(case(Language::Python, "waiting_threads", 200, LOST)),
+    case(Language::Python, "waiting_threads", 200, LOST),
     case(Language::Python, "waiting_threads", 20, slow(LOST)),
     case(
         Language::Python,
@@ -258,18 +258,18 @@ pub(crate) const CASES: &[Case] = &[
         400,
         objects("Map of arrays", "renderPage"),
     ),
-    quick(case(
+    case(
         Language::C,
         "write_buffer",
         800,
         grower(Resource::Memory, "buffer, flushed every 20 s"),
-    )),
-    quick(case(
+    ),
+    case(
         Language::C,
         "block_cache",
         10,
         grower(Resource::Memory, "cache of mappings up to its cap"),
-    )),
+    ),
     quick(case(
         Language::Rust,
         "connection_pool",
@@ -288,12 +288,12 @@ pub(crate) const CASES: &[Case] = &[
         3,
         grower(Resource::Fd, "sessions up to 400, in use"),
     )),
-    quick(case(
+    case(
         Language::Go,
         "garbage",
         200,
         grower(Resource::Memory, "garbage, collected late"),
-    )),
+    ),
     quick(case(
         Language::Java,
         "HeapWarmUp",
@@ -306,24 +306,24 @@ pub(crate) const CASES: &[Case] = &[
         70,
         grower(Resource::Memory, "cache up to its cap"),
     ),
-    quick(case(
+    case(
         Language::Python,
         "imports",
         100,
         grower(Resource::Memory, "modules, then nothing"),
-    )),
+    ),
     case(
         Language::Python,
         "sized_cache",
         150,
         grower(Resource::Memory, "cache up to its cap"),
     ),
-    quick(case(
+    case(
         Language::Node,
         "warm_up",
         100,
         grower(Resource::Memory, "compiled code for a minute"),
-    )),
+    ),
 ];
 
 #[cfg(test)]

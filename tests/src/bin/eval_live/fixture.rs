@@ -25,5 +25,6 @@ pub(crate) fn finding(resource: Resource, verdict: Verdict, confidence: f64) -> 
         since_unix_ms: None,
         evidence: Vec::new(),
         sites: Vec::new(),
+        holders: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! All rows, and what they come to.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
 use leakwatch_tests::markdown::Table;
 
@@ -21,7 +21,7 @@ pub(crate) fn programs(rows: &[Row]) -> String {
 }
 
 /// The table and the sums below it, as Markdown.
-pub(crate) fn text(suite: &Suite, watched: Duration) -> String {
+pub(crate) fn text(suite: &Suite) -> String {
     let rows = &suite.rows;
     let mut table = Table::new(PROGRAM.into_iter().chain(SAID));
     for row in rows {
@@ -32,7 +32,7 @@ pub(crate) fn text(suite: &Suite, watched: Duration) -> String {
     let of = |form: Form| rows.iter().filter(|row| row.form == form).count();
     let credits: Vec<Credit> = rows.iter().filter_map(Row::credit).collect();
     let right = credits.iter().filter(|credit| **credit != Credit::None).count();
-    let days = watched.as_secs_f64() * (of(Form::Fixed) + of(Form::Grower)) as f64 / 86_400.0;
+    let days = suite.healthy.as_secs_f64() / 86_400.0;
     let _infallible = write!(
         text,
         "\nOf {} leaks {} are found, {} suspected and {} missed; of {} fixed twins and {} healthy growers {} are falsely \

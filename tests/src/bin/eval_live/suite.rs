@@ -27,6 +27,8 @@ pub(crate) struct Suite {
     pub(crate) rows: Vec<Row>,
     /// What leakwatch saw of each group, by the number of its programs.
     pub(crate) feeds: Vec<(usize, FeedHealth)>,
+    /// How long each healthy program was watched, in all.
+    pub(crate) healthy: Duration,
 }
 
 /// Builds and runs the programs that `args` ask for.
@@ -51,13 +53,15 @@ pub(crate) fn run(args: &Args, leakwatch: Option<&Path>) -> Result<Suite> {
     for (index, group) in groups.enumerate() {
         eprintln!("group {}: {} programs, {}", index + 1, group.len(), args.duration);
         let watcher = Watcher::start(leakwatch)?;
-        let duration = Duration::from(args.duration);
-        let seconds = (duration + SPARE).as_secs();
+        let at_most = Duration::from(args.at_most).max(args.duration.into());
+        let seconds = (at_most + SPARE).as_secs();
         let start = |&(case, built, form): &(&Case, &Built, Form)| {
             Running::start(*case, form, built, dir.path(), seconds)
         };
         let mut programs: Vec<Running> = group.iter().map(start).collect::<Result<_>>()?;
-        let watched = watcher.watch(&mut programs, duration)?;
+        let watched = watcher.watch(&mut programs, args.duration.into()..at_most)?;
+        let healthy = group.iter().filter(|(.., form)| *form != Form::Leaky).count();
+        suite.healthy += watched.duration * u32::try_from(healthy)?;
         let of = programs.iter().zip(&watched.timelines);
         suite
             .rows

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -16,7 +17,11 @@ use leakwatch_tests::agent::Agent;
 use rustix::process::Signal;
 use serde::Deserialize;
 
-use crate::{program::Running, timeline::Timeline};
+use crate::{
+    judge::{self, Outcome},
+    program::Running,
+    timeline::Timeline,
+};
 
 /// How long the agent may take to be ready.
 const READY: Duration = Duration::from_mins(1);
@@ -38,6 +43,17 @@ pub(crate) struct Watched {
     pub(crate) timelines: Vec<Timeline>,
     /// What leakwatch saw until then; `None` without one.
     pub(crate) feed: Option<FeedHealth>,
+    /// For how long.
+    pub(crate) duration: Duration,
+}
+
+/// Whether something would fail the run that is missed, and may still be found.
+fn is_too_early(programs: &[Running], timelines: &[Timeline]) -> bool {
+    programs.iter().zip(timelines).any(|(program, timeline)| {
+        let said = judge::decisive(program.case.role, program.form, timeline);
+        let outcome = judge::outcome(program.form, said);
+        outcome == Outcome::Missed && judge::fails(program.case.role, outcome)
+    })
 }
 
 /// A leakwatch that is asked again and again; without one only `/proc` is read.
@@ -49,14 +65,17 @@ impl Watcher {
         agent.transpose().map(Self)
     }
 
-    /// Watches `programs` for `duration`.
-    pub(crate) fn watch(&self, programs: &mut [Running], duration: Duration) -> Result<Watched> {
+    /// Watches `programs` for the shorter of two times, and up to the longer one as long as a leak is not suspected that has
+    /// to be: a busy machine makes leakwatch late, and what is wrong stays wrong.
+    pub(crate) fn watch(&self, programs: &mut [Running], times: Range<Duration>) -> Result<Watched> {
         let mut feed = None;
         let mut timelines = vec![Timeline::default(); programs.len()];
         let indices: BTreeMap<u32, usize> = programs.iter().map(Running::pid).zip(0..).collect();
         let begun = Instant::now();
         let (mut ask, mut read) = (begun, begun);
-        while begun.elapsed() < duration {
+        while begun.elapsed() < times.start
+            || begun.elapsed() < times.end && self.0.is_some() && is_too_early(programs, &timelines)
+        {
             if read <= Instant::now() {
                 read += READ;
                 programs.iter_mut().try_for_each(Running::read)?;
@@ -74,7 +93,11 @@ impl Watcher {
             ask += ASK;
             thread::sleep(ask.saturating_duration_since(Instant::now()));
         }
-        Ok(Watched { timelines, feed })
+        Ok(Watched {
+            timelines,
+            feed,
+            duration: begun.elapsed(),
+        })
     }
 
     fn ask(&self) -> Result<(Vec<Finding>, Option<FeedHealth>)> {

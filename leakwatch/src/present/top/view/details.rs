@@ -48,7 +48,8 @@ fn identity(theme: Theme, snapshot: &Snapshot, process: &ProcessRow, width: usiz
             Line::from(Span::styled(state, theme.style(role))),
             lines::entry(theme, "age", units::duration(age)),
             lines::entry(theme, "user", theme.text(&process.user)),
-            known("runtime", &process.runtime),
+            lines::entry(theme, "runtime", runtime(theme, process)),
+            known("malloc", &process.allocator),
             lines::entry(theme, "parent", process.parent_pid.to_string()),
             known("container", &process.container_id),
         ],
@@ -58,6 +59,16 @@ fn identity(theme: Theme, snapshot: &Snapshot, process: &ProcessRow, width: usiz
         text.extend(lines::wrapped(entry, width));
     }
     text
+}
+
+/// With its whole version.
+fn runtime(theme: Theme, process: &ProcessRow) -> String {
+    let words = [&process.runtime, &process.runtime_version].into_iter().flatten();
+    let words: Vec<&str> = words.map(AsRef::as_ref).collect();
+    if words.is_empty() {
+        return "-".to_owned();
+    }
+    theme.text(&words.join(" ")).into_owned()
 }
 
 fn resources(app: &App, snapshot: &Snapshot, process: &ProcessRow, width: usize) -> Vec<Line<'static>> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::runtimes::cpython::layout;
 
 /// Words of a head of a generation, and of an object with its `PyGC_Head`.
-const WORDS: usize = 5;
+const WORDS: usize = 7;
 
 /// A type `type`, a type of things, and a list of things; in this order in one vector, so that addresses can be computed.
 struct Heap {

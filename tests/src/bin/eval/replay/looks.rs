@@ -7,7 +7,7 @@ use crate::case::{Body, Curve, Item, Stream, Thing, Use};
 use crate::whole::amount;
 
 /// Seconds between the two looks at the least and at the most.
-const BETWEEN: (f64, f64) = (10.0, 60.0);
+const BETWEEN: (f64, f64) = (5.0, 20.0);
 
 /// The first of two looks.
 pub(super) struct Look {

@@ -1,0 +1,58 @@
+//! Any bytes, read as each thing that CPython keeps.
+
+use leakwatch_common::interpreter::FrameWords;
+
+use super::{
+    census,
+    code::CodeReader,
+    debug_offsets::{self, DebugOffsets},
+    layout, lines,
+    process::Process,
+};
+use crate::runtimes::{interpreters::ReadsFrames as _, memory::Memory};
+
+const MINORS: std::ops::Range<u32> = 8..14;
+/// Words of memory at the most: each step of a walk is a system call.
+const MAX_WORDS: usize = 4096;
+
+/// The bytes become memory of this process: a small number in them leads to that word of them.
+pub(in crate::runtimes) fn read(bytes: &[u8]) {
+    let mut words: Vec<u64> = bytes
+        .chunks_exact(8)
+        .take(MAX_WORDS)
+        .filter_map(|word| Some(u64::from_le_bytes(*word.first_chunk()?)))
+        .collect();
+    let start = words.as_ptr() as u64;
+    let count = words.len() as u64;
+    let address = |word: u64| if word < count { start + 8 * word } else { word };
+    words.iter_mut().for_each(|word| *word = address(*word));
+    let mut memory = Memory::of_process(std::process::id());
+    for minor in MINORS {
+        let Some(mut layout) = layout::of(minor) else {
+            continue;
+        };
+        if minor >= debug_offsets::FIRST_MINOR
+            && let Ok(corrected) =
+                DebugOffsets::read(&mut memory, start).and_then(|offsets| offsets.correct(layout))
+        {
+            layout = corrected;
+        }
+        let process = Process {
+            layout,
+            runtime: start,
+            code_type: start,
+            type_type: start,
+            code: start,
+        };
+        lines::line(layout.code.format, bytes, 1, count);
+        let _ = census::objects(&process, &mut memory);
+        let frames = CodeReader(process);
+        for pair in words.chunks_exact(2) {
+            let words = FrameWords {
+                code: pair[0],
+                position: pair[1],
+            };
+            let _ = frames.function(&mut memory, words);
+        }
+    }
+}
