@@ -2,11 +2,11 @@
 
 use framehop::UnwindRegsNative;
 
-use super::Registers;
+use super::{Registers, jit::Caller};
 
 #[cfg(target_arch = "x86_64")]
 mod native {
-    use super::{Registers, UnwindRegsNative};
+    use super::{Caller, Registers, UnwindRegsNative};
 
     pub(in crate::unwind) fn state(registers: &Registers) -> UnwindRegsNative {
         UnwindRegsNative::new(registers.pc, registers.sp, registers.fp)
@@ -16,8 +16,20 @@ mod native {
         state.bp()
     }
 
+    pub(in crate::unwind) fn stack_pointer(state: &UnwindRegsNative) -> u64 {
+        state.sp()
+    }
+
     pub(in crate::unwind) fn with_frame_pointer(mut state: UnwindRegsNative, fp: u64) -> UnwindRegsNative {
         state.set_bp(fp);
+        state
+    }
+
+    /// The registers that a caller has again.
+    pub(in crate::unwind) fn returned(mut state: UnwindRegsNative, caller: Caller) -> UnwindRegsNative {
+        state.set_ip(caller.pc);
+        state.set_sp(caller.sp);
+        state.set_bp(caller.fp);
         state
     }
 
@@ -37,7 +49,7 @@ mod native {
 mod native {
     use framehop::aarch64::PtrAuthMask;
 
-    use super::{Registers, UnwindRegsNative};
+    use super::{Caller, Registers, UnwindRegsNative};
 
     /// Bits of a return address without the signature that pointer authentication adds: user space has 48 bits unless a
     /// program asks for more.
@@ -51,8 +63,20 @@ mod native {
         state.fp()
     }
 
+    pub(in crate::unwind) fn stack_pointer(state: &UnwindRegsNative) -> u64 {
+        state.sp()
+    }
+
     pub(in crate::unwind) fn with_frame_pointer(mut state: UnwindRegsNative, fp: u64) -> UnwindRegsNative {
         state.set_fp(fp);
+        state
+    }
+
+    /// The registers that a caller has again.
+    pub(in crate::unwind) fn returned(mut state: UnwindRegsNative, caller: Caller) -> UnwindRegsNative {
+        state.set_lr(caller.pc);
+        state.set_sp(caller.sp);
+        state.set_fp(caller.fp);
         state
     }
 
@@ -65,4 +89,4 @@ mod native {
     }
 }
 
-pub(super) use native::{frame_pointer, leaf, state, with_frame_pointer};
+pub(super) use native::{frame_pointer, leaf, returned, stack_pointer, state, with_frame_pointer};

@@ -7,7 +7,7 @@ use framehop::{CacheNative, Error, FrameAddress, MayAllocateDuringUnwind, Unwind
 use super::{
     Registers, arch,
     cfi::{FrameUnwinder, Tables},
-    jit::NativeFrame,
+    jit::{Caller, NativeFrame},
 };
 use crate::model::stack::{CodeAddress, ModuleKind, StackEnd};
 
@@ -56,6 +56,9 @@ enum Step {
 pub(super) trait Code {
     /// The place of an address.
     fn locate(&mut self, address: u64) -> Option<Place>;
+
+    /// Who has called a frame in code that was made at run time, if whoever made it knows.
+    fn caller(&mut self, place: &Place, frame: NativeFrame, stack: &Copied<'_>) -> Option<Caller>;
 
     /// Appends the frames that stand for the functions that an interpreter or a compiler at run time runs in a frame;
     /// `false` when the frame is none of theirs.
@@ -127,10 +130,16 @@ impl Walker {
             steps += 1;
             let frame = NativeFrame {
                 pc: place.pc,
+                sp: arch::stack_pointer(&state),
                 fp: arch::frame_pointer(&state),
                 is_made: place.kind == ModuleKind::Anonymous,
             };
-            let step = if steps == 1 {
+            let is_made = place.kind == ModuleKind::Anonymous;
+            let known = is_made.then(|| code.caller(&place, frame, &stack)).flatten();
+            let step = if let Some(known) = known {
+                state = arch::returned(state, known);
+                caller(known.pc, code)
+            } else if steps == 1 {
                 self.first_step(&place, &mut state, &stack, code)
             } else {
                 let address = FrameAddress::from_return_address(place.at.address.wrapping_add(1));
@@ -138,7 +147,9 @@ impl Walker {
                 step.unwrap_or(Step::Lost)
             };
             // A function without a frame pointer of its own has its caller's: the frame that it points to is the caller's.
-            let is_own = !matches!(step, Step::Caller(_)) || arch::frame_pointer(&state) != frame.fp;
+            let is_own = known.is_some()
+                || !matches!(step, Step::Caller(_))
+                || arch::frame_pointer(&state) != frame.fp;
             if !is_own || !code.functions(&place, frame, &stack, frames) {
                 frames.push(place.at);
             }

@@ -4,11 +4,12 @@
 //! A runtime is recognised by a symbol that its own binary exports, and looks at every frame of the processes that map that
 //! binary. It reads the copied stack first and then the process, which ran on meanwhile: so it has to check what it finds.
 
+mod java;
 mod javascript;
 
 use std::{collections::HashMap, io, sync::Arc};
 
-use self::javascript::JavaScript;
+use self::{java::Java, javascript::JavaScript};
 use super::{
     Image,
     file::{FileId, FoundFile},
@@ -16,6 +17,7 @@ use super::{
     threads::read_memory,
 };
 use crate::{
+    hotspot,
     model::stack::ScriptFunction,
     target_memory::TargetMemory,
     v8::{self, metadata::Layout},
@@ -29,24 +31,43 @@ const MAX_FILES: usize = 64;
 pub(super) enum JitRuntime {
     /// V8, in node and whatever else embeds it.
     V8,
+    /// The Java virtual machine of OpenJDK.
+    HotSpot,
 }
 
 /// An exported symbol by which a file is known to hold a runtime.
-pub(super) const MARKS: &[(&str, JitRuntime)] = &[(v8::MARK, JitRuntime::V8)];
+pub(super) const MARKS: &[(&str, JitRuntime)] =
+    &[(v8::MARK, JitRuntime::V8), (hotspot::MARK, JitRuntime::HotSpot)];
 
 /// A frame of native code, while the walk is at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NativeFrame {
     /// Where it runs, an address in the process; inside the call instruction if it is a caller.
     pub(super) pc: u64,
+    /// Its stack pointer: behind what it has given to the function that it has called.
+    pub(super) sp: u64,
     /// Its frame pointer, as far as the unwinder knows.
     pub(super) fp: u64,
     /// Its code is in no file.
     pub(super) is_made: bool,
 }
 
+/// Registers as they are when a frame has returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// The return address.
+    pub(super) pc: u64,
+    pub(super) sp: u64,
+    pub(super) fp: u64,
+}
+
 /// Names the frames of one program image.
 pub(super) trait JitFrames {
+    /// Who has called a frame of this runtime's that does not keep frame pointers as other code does.
+    fn caller(&mut self, _frame: NativeFrame, _memory: &mut FrameMemory<'_>) -> Option<Caller> {
+        None
+    }
+
     /// The functions that run in a frame, the innermost inlined one first; nothing when it is none of this runtime's.
     fn functions(&mut self, frame: NativeFrame, memory: &mut FrameMemory<'_>) -> Option<Vec<ScriptFunction>>;
 
@@ -66,6 +87,17 @@ impl TargetMemory for FrameMemory<'_> {
             buffer.copy_from_slice(copied);
             return Ok(());
         }
+        ProcessMemory { pid: self.pid }.read(address, buffer)
+    }
+}
+
+/// The memory of a process as it is now.
+pub(super) struct ProcessMemory {
+    pub(super) pid: u32,
+}
+
+impl TargetMemory for ProcessMemory {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> io::Result<()> {
         if read_memory(self.pid, address, buffer)? == buffer.len() {
             Ok(())
         } else {
@@ -94,12 +126,14 @@ impl Jits {
         }
     }
 
-    /// An image has this runtime, in that file. One whose layout is not known names nothing.
-    pub(super) fn add(&mut self, image: Image, runtime: JitRuntime, file: &FoundFile) {
+    /// An image has this runtime, in that file; `bias` is added to addresses in the file to have those in the process. One
+    /// whose layout is not known names nothing.
+    pub(super) fn add(&mut self, image: Image, runtime: JitRuntime, file: &FoundFile, bias: u64) {
         let frames: Option<Box<dyn JitFrames>> = match runtime {
             JitRuntime::V8 => self
                 .layout(file)
                 .map(|layout| Box::new(JavaScript::new(layout)) as Box<dyn JitFrames>),
+            JitRuntime::HotSpot => java(image, file, bias).map(|java| Box::new(java) as Box<dyn JitFrames>),
         };
         self.images.insert(image, frames);
     }
@@ -125,4 +159,14 @@ impl Jits {
     pub(super) fn size(&self) -> usize {
         self.images.values().flatten().map(|frames| frames.size()).sum()
     }
+}
+
+fn java(image: Image, file: &FoundFile, bias: u64) -> Option<Java> {
+    let mut memory = ProcessMemory {
+        pid: image.process.pid,
+    };
+    let failed = |why: &hotspot::Unknown| log::info!("no frames of Java are named: {why}");
+    Java::new(file.open().ok()?, bias, &mut memory)
+        .inspect_err(failed)
+        .ok()
 }

@@ -5,7 +5,7 @@ use super::{
     address_space::{AddressSpace, Backing, Found, Hurry, Mapping},
     file::FoundFile,
     frames::{Code, Copied, Place},
-    jit::{FrameMemory, Jits, NativeFrame},
+    jit::{Caller, FrameMemory, Jits, NativeFrame},
     modules::Modules,
     scripts::Scripts,
 };
@@ -36,6 +36,17 @@ impl Code for ProcessCode<'_> {
             Found::Module(id) => self.modules.place(id, self.image, mapping, address),
             Found::NotYet | Found::Nothing => None,
         }
+    }
+
+    fn caller(&mut self, place: &Place, frame: NativeFrame, stack: &Copied<'_>) -> Option<Caller> {
+        if !self.jits.knows(self.image) {
+            self.look_for_runtime(place);
+        }
+        let mut memory = FrameMemory {
+            pid: self.image.process.pid,
+            stack,
+        };
+        self.jits.of(self.image)?.caller(frame, &mut memory)
     }
 
     fn functions(
@@ -88,11 +99,13 @@ impl ProcessCode<'_> {
     }
 }
 
-fn add_runtime(jits: &mut Jits, modules: &Modules, image: Image, mapping: &Mapping) {
+fn add_runtime(jits: &mut Jits, modules: &mut Modules, image: Image, mapping: &Mapping) {
     if let (Found::Module(id), Backing::File(path, inode)) = (mapping.found, &mapping.backing)
         && let Some(runtime) = modules.runtime(id)
         && let Ok(file) = FoundFile::find(image.process.pid, mapping, path, *inode)
+        && let Some(place) = modules.place(id, image, mapping, mapping.start)
     {
-        jits.add(image, runtime, &file);
+        let bias = mapping.start.wrapping_sub(place.at.address);
+        jits.add(image, runtime, &file, bias);
     }
 }

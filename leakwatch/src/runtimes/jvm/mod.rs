@@ -47,10 +47,10 @@ fn read(target: &Target, memory: &mut Memory, view: &mut RuntimeView) -> Result<
     let libjvm = target.binary(libjvm.ok_or(Unknown::NotKept("its libjvm.so is gone"))?)?;
     let symbols = libjvm.symbols().map(|symbol| (symbol.name, symbol.address));
     let structs = VmStructs::read(symbols, memory)?;
-    let release = release(&structs, memory)?;
+    let release = hotspot::release(&structs, memory)?;
     view.version = Some(release.clone());
     if !hotspot::is_known(&release) {
-        return Err(Unknown::Version(release));
+        return Err(hotspot::Unknown::Release(release).into());
     }
     let counters = perf_data(&structs, memory);
     if let Ok(data) = &counters {
@@ -85,13 +85,6 @@ fn rows(histogram: &Histogram) -> impl Iterator<Item = CensusRow> {
         oldest_seconds: None,
         frames: Vec::new(),
     })
-}
-
-/// `17.0.15+6-Debian-1deb12u1`.
-fn release(structs: &VmStructs, memory: &mut Memory) -> Result<String, Unknown> {
-    let address = structs.address(&[("Abstract_VM_Version", "_s_vm_release")])?;
-    let text = memory.value(address)?;
-    Ok(sanitize::text(&memory.text(text)?))
 }
 
 /// The JVM's counters. They are read where it writes them, so that it does not matter where the file is that it shares
