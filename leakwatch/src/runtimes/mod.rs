@@ -7,7 +7,9 @@
 //! What is read belongs to whoever is watched: it may change while it is read, and it may be broken on purpose. Every walk
 //! is bounded, and a link that leads nowhere ends it.
 
+mod beam;
 mod binary;
+mod dotnet;
 mod glibc;
 mod jvm;
 mod memory;
@@ -34,7 +36,13 @@ use crate::{
 };
 
 /// Every runtime that is known, in the order in which they are asked.
-const RUNTIMES: &[&dyn Runtime] = &[&jvm::Jvm, &glibc::Glibc, &other_allocators::OtherAllocators];
+const RUNTIMES: &[&dyn Runtime] = &[
+    &jvm::Jvm,
+    &beam::Beam,
+    &dotnet::Dotnet,
+    &glibc::Glibc,
+    &other_allocators::OtherAllocators,
+];
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.
