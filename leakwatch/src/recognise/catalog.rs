@@ -42,7 +42,7 @@ pub(super) const RUNTIMES: &[Runtime] = &[
             "DotNetRuntimeDebugHeader",
         ],
         libraries: &["libcoreclr.so"],
-        version: &[VersionIn::Directory, VersionIn::After(b"@(#)Version ")],
+        version: &[VersionIn::Directory],
     },
     Runtime {
         name: "python",

@@ -7,8 +7,10 @@
 //! What is read belongs to whoever is watched: it may change while it is read, and it may be broken on purpose. Every walk
 //! is bounded, and a link that leads nowhere ends it.
 
+mod beam;
 mod binary;
 mod cpython;
+mod dotnet;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod glibc;
@@ -50,6 +52,8 @@ const RUNTIMES: &[&dyn Runtime] = &[
     &CPython,
     &Jvm,
     &node::Node,
+    &beam::Beam,
+    &dotnet::Dotnet,
     &glibc::Glibc,
     &other_allocators::OtherAllocators,
 ];
