@@ -155,3 +155,73 @@ fn half(address: u64, memory: &mut impl TargetMemory) -> Result<u32, Unknown> {
     memory.read(address, &mut bytes)?;
     Ok(u32::from_le_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target_memory::made_up::MadeUp;
+
+    const START: u64 = 0x10_0000;
+    const SEGMENTS: u64 = 0x20_0000;
+
+    /// One heap of 8 segments of 128 bytes: a compiled method in the first three, nothing, the interpreter in two.
+    fn cache() -> (CodeCache, MadeUp) {
+        let cache = CodeCache {
+            heaps: vec![CodeHeap {
+                start: START,
+                end: START + 1024,
+                segments: SEGMENTS,
+                log2_segment: 7,
+            }],
+            header: 16,
+            name: 8,
+            size: 24,
+            frame_size: 44,
+            method: 80,
+        };
+        let mut memory = MadeUp::default();
+        memory.put(SEGMENTS, &[0, 1, 1, FREE, 0, 1, FREE, FREE]);
+        for (segment, name, size, frame) in [(0, 0x3000, 360, 6_u32), (4, 0x4000, 200, u32::MAX)] {
+            let blob = START + segment * 128 + 16;
+            memory.put(blob, &[0; 96]);
+            memory.put_words(blob + 8, &[name]);
+            memory.put(blob + 24, &u32::to_le_bytes(size));
+            memory.put(blob + 44, &frame.to_le_bytes());
+            memory.put_words(blob + 80, &[0x5000]);
+        }
+        memory.put(0x3000, b"nmethod\0--------");
+        memory.put(0x4000, b"Interpreter\0----");
+        (cache, memory)
+    }
+
+    #[test]
+    fn a_piece_is_found_from_any_of_its_addresses() {
+        let (cache, mut memory) = cache();
+        for pc in [START + 16, START + 130, START + 375] {
+            let blob = cache.blob(pc, &mut memory).expect("code");
+            assert_eq!((blob.address, blob.frame_bytes), (START + 16, 48));
+            assert_eq!(blob.kind, BlobKind::Compiled);
+            assert_eq!(cache.method(&blob, &mut memory), Some(0x5000));
+        }
+        let interpreter = cache.blob(START + 700, &mut memory).expect("code");
+        assert_eq!(interpreter.kind, BlobKind::Interpreter);
+        assert_eq!(interpreter.frame_bytes, 0, "-1 is no size");
+        for pc in [START - 1, START, START + 380, START + 400, START + 1024] {
+            assert_eq!(cache.blob(pc, &mut memory), None, "{pc:x}");
+        }
+    }
+
+    #[test]
+    fn any_byte_of_it_may_be_anything() {
+        let (cache, whole) = cache();
+        for address in whole.addresses() {
+            for byte in [0, 1, 0x7f, 0xfe, 0xff] {
+                let mut memory = whole.clone();
+                memory.put(address, &[byte]);
+                for segment in 0..8 {
+                    let _ = cache.blob(START + segment * 128 + 64, &mut memory);
+                }
+            }
+        }
+    }
+}

@@ -83,3 +83,77 @@ fn u16_at(address: u64, memory: &mut impl TargetMemory) -> Option<u16> {
     memory.read(address, &mut bytes).ok()?;
     Some(u16::from_le_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target_memory::made_up::MadeUp;
+
+    const METHODS: Methods = Methods {
+        const_method: 8,
+        constants: 8,
+        name_index: 34,
+        pool_length: 60,
+        pool_holder: 24,
+        pool_size: 72,
+        klass_name: 24,
+        symbol_length: 4,
+        symbol_body: 6,
+    };
+    const METHOD: u64 = 0x1000;
+
+    /// `shop.Orders.place`.
+    fn memory() -> MadeUp {
+        let mut memory = MadeUp::default();
+        memory.put_words(METHOD, &[0, 0x2000]);
+        memory.put_words(0x2000, &[0, 0x3000, 0, 0, 0]);
+        memory.put(0x2022, &2_u16.to_le_bytes());
+        memory.put_words(0x3000, &[0; 12]);
+        memory.put(0x303c, &3_u32.to_le_bytes());
+        memory.put_words(0x3018, &[0x4000]);
+        memory.put_words(0x3000 + 72 + 16, &[0x5001]);
+        memory.put_words(0x4018, &[0x6000]);
+        for (symbol, text) in [(0x5000, "place"), (0x6000, "shop/Orders")] {
+            memory.put(symbol, &[0; 4]);
+            memory.put(
+                symbol + 4,
+                &u16::try_from(text.len()).expect("short").to_le_bytes(),
+            );
+            memory.put(symbol + 6, text.as_bytes());
+        }
+        memory
+    }
+
+    fn name(memory: &mut MadeUp) -> Option<String> {
+        let fingerprint = METHODS.fingerprint(METHOD, memory)?;
+        METHODS.name(fingerprint, memory)
+    }
+
+    #[test]
+    fn a_method_is_named_with_its_class() {
+        assert_eq!(name(&mut memory()).as_deref(), Some("shop.Orders.place"));
+        assert_eq!(METHODS.fingerprint(METHOD + 4, &mut memory()), None);
+    }
+
+    #[test]
+    fn what_is_no_method_has_no_name() {
+        let mut memory = memory();
+        memory.put(0x2022, &3_u16.to_le_bytes());
+        assert_eq!(name(&mut memory), None, "an index beyond the pool");
+        memory.put(0x2022, &2_u16.to_le_bytes());
+        memory.put(0x5006, b"pl/ce");
+        assert_eq!(name(&mut memory), None, "no name of a method");
+    }
+
+    #[test]
+    fn any_byte_of_it_may_be_anything() {
+        let whole = memory();
+        for address in whole.addresses() {
+            for byte in [0, 1, 0x7f, 0xff] {
+                let mut memory = whole.clone();
+                memory.put(address, &[byte]);
+                let _ = name(&mut memory);
+            }
+        }
+    }
+}

@@ -15,7 +15,7 @@ use object::{
     read::elf::NoteIterator,
 };
 
-use super::exports::Exports;
+use super::exports::{Exports, Hashes};
 
 /// Most bytes of an `.eh_frame`; the largest known to us (a browser) has 12 MiB.
 const MAX_EH_FRAME: u64 = 32 << 20;
@@ -232,7 +232,10 @@ impl Sections {
     fn exports(&self) -> Option<Exports> {
         let offset = |name: &[u8]| Some(self.find(name)?.sh_offset.get(LittleEndian));
         Some(Exports {
-            hashes: offset(b".gnu.hash\0")?,
+            hashes: match offset(b".gnu.hash\0") {
+                Some(hashes) => Hashes::Gnu(hashes),
+                None => Hashes::SystemV(offset(b".hash\0")?),
+            },
             symbols: offset(b".dynsym\0")?,
             names: offset(b".dynstr\0")?,
         })

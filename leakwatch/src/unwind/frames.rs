@@ -134,8 +134,10 @@ impl Walker {
                 fp: arch::frame_pointer(&state),
                 is_made: place.kind == ModuleKind::Anonymous,
             };
-            let is_made = place.kind == ModuleKind::Anonymous;
-            let known = is_made.then(|| code.caller(&place, frame, &stack)).flatten();
+            let known = frame
+                .is_made
+                .then(|| code.caller(&place, frame, &stack))
+                .flatten();
             let step = if let Some(known) = known {
                 state = arch::returned(state, known);
                 caller(known.pc, code)

@@ -13,10 +13,7 @@ use self::{flags::Flags, heap::Histogram, perf_data::PerfData};
 use super::{Runtime, Unknown, memory::Memory, target::Target};
 use crate::{
     hotspot::{self, vm_structs::VmStructs},
-    model::{
-        census::{CensusRow, Counted, MAX_ROWS, RuntimeView},
-        sanitize,
-    },
+    model::census::{CensusRow, Counted, MAX_ROWS, RuntimeView},
 };
 
 /// Bytes of counters at the most; a JVM sets 32 KiB aside.

@@ -15,11 +15,10 @@ const ENTRY: usize = 20;
 /// More entries than any JVM has; JDK 25 has 185.
 const MAX_ENTRIES: u32 = 4096;
 
-/// Every counter, by its name.
+/// Every number among them, by its name.
 #[derive(Debug, Default)]
 pub(in crate::runtimes) struct PerfData {
     numbers: HashMap<String, u64>,
-    texts: HashMap<String, String>,
 }
 
 impl PerfData {
@@ -59,14 +58,9 @@ impl PerfData {
         Ok(data)
     }
 
-    /// The counter of that name, if it counts up from 0.
+    /// The number of that name; 0 when it is below.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.numbers.get(name).copied()
-    }
-
-    /// The text of that name.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.texts.get(name).map(String::as_str)
     }
 
     /// Adds the entry there and says how long it is.
@@ -77,16 +71,10 @@ impl PerfData {
         let name = text(entry.get(number(entry, 4)?..)?)?;
         let elements = number(entry, 8)?;
         let data = entry.get(number(entry, 16)?..)?;
-        match (entry[12], elements) {
-            (b'J', 0) => {
-                let value = i64::from_le_bytes(*data.first_chunk()?);
-                self.numbers.insert(name, u64::try_from(value).unwrap_or(0));
-            }
-            (b'B', 1..) => {
-                let value = text(data.get(..elements)?)?;
-                self.texts.insert(name, value);
-            }
-            _ => {}
+        // Of type `long`, and no array.
+        if (entry[12], elements) == (b'J', 0) {
+            let value = i64::from_le_bytes(*data.first_chunk()?);
+            self.numbers.insert(name, u64::try_from(value).unwrap_or(0));
         }
         Some(length)
     }
@@ -144,7 +132,6 @@ mod tests {
         let data = PerfData::parse(&file()).expect("a file");
         assert_eq!(data.number("java.threads.live"), Some(46));
         assert_eq!(data.number("sun.gc.collector.1.invocations"), Some(3));
-        assert_eq!(data.text("java.property.java.vm.version"), Some("17.0.15"));
         assert_eq!(data.number("java.property.java.vm.version"), None);
     }
 
@@ -153,8 +140,8 @@ mod tests {
         let file = file();
         for end in 0..file.len() {
             let left = PerfData::parse(&file[..end]);
-            let counters = left.map_or(0, |data| data.numbers.len() + data.texts.len());
-            assert!(counters < 3, "{end}");
+            let counters = left.map_or(0, |data| data.numbers.len());
+            assert!(counters < 2, "{end}");
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! What a compiler has inlined is named after the method that it was inlined into.
 
-use std::{collections::HashMap, fs::File, sync::Arc};
+use std::{collections::HashMap, fs::File};
 
 use super::{Caller, FrameMemory, JitFrames, NativeFrame, ProcessMemory};
 use crate::{
@@ -32,7 +32,7 @@ pub(super) struct Java {
     /// Where the interpreter is; it stays there.
     interpreter: Option<Blob>,
     /// By address: the fingerprint, and what it is called.
-    known: HashMap<u64, (u64, Arc<[ScriptFunction]>)>,
+    known: HashMap<u64, (u64, ScriptFunction)>,
     bytes: usize,
 }
 
@@ -65,6 +65,31 @@ impl Java {
         }
         Some(blob)
     }
+
+    fn function(&mut self, method: u64, memory: &mut FrameMemory<'_>) -> Option<ScriptFunction> {
+        let fingerprint = self.methods.fingerprint(method, memory)?;
+        if let Some((known, function)) = self.known.get(&method)
+            && *known == fingerprint
+        {
+            return Some(function.clone());
+        }
+        let name = self.methods.name(fingerprint, memory)?;
+        if self.known.len() >= MAX_METHODS {
+            self.known.clear();
+            self.bytes = 0;
+        }
+        self.bytes += size_of::<(u64, (u64, ScriptFunction))>() + name.len();
+        let function = ScriptFunction {
+            runtime: RUNTIME,
+            function: Function {
+                name,
+                file: None,
+                line: None,
+            },
+        };
+        self.known.insert(method, (fingerprint, function.clone()));
+        Some(function)
+    }
 }
 
 impl JitFrames for Java {
@@ -91,40 +116,14 @@ impl JitFrames for Java {
         is_outwards.then_some(caller)
     }
 
-    fn functions(
-        &mut self,
-        frame: NativeFrame,
-        memory: &mut FrameMemory<'_>,
-    ) -> Option<Arc<[ScriptFunction]>> {
+    fn functions(&mut self, frame: NativeFrame, memory: &mut FrameMemory<'_>) -> Option<Vec<ScriptFunction>> {
         let blob = self.blob(frame.pc, memory)?;
         let method = match blob.kind {
             BlobKind::Interpreter => memory.stack.read(frame.fp.checked_add_signed(METHOD)?)?,
             BlobKind::Compiled => self.code.method(&blob, memory)?,
             BlobKind::Other => return None,
         };
-        let fingerprint = self.methods.fingerprint(method, memory)?;
-        if let Some((known, functions)) = self.known.get(&method)
-            && *known == fingerprint
-        {
-            return Some(Arc::clone(functions));
-        }
-        let name = self.methods.name(fingerprint, memory)?;
-        if self.known.len() >= MAX_METHODS {
-            self.known.clear();
-            self.bytes = 0;
-        }
-        self.bytes +=
-            size_of::<(u64, u64, Arc<[ScriptFunction]>)>() + size_of::<ScriptFunction>() + name.len();
-        let functions: Arc<[ScriptFunction]> = Arc::from([ScriptFunction {
-            runtime: RUNTIME,
-            function: Function {
-                name,
-                file: None,
-                line: None,
-            },
-        }]);
-        self.known.insert(method, (fingerprint, Arc::clone(&functions)));
-        Some(functions)
+        Some(vec![self.function(method, memory)?])
     }
 
     fn size(&self) -> usize {
