@@ -79,7 +79,7 @@ fn wanted() -> Vec<&'static str> {
     let versions = RUNTIMES.iter().flat_map(|runtime| runtime.version);
     let runtimes = RUNTIMES.iter().flat_map(|runtime| runtime.symbols);
     let allocators = ALLOCATORS.iter().flat_map(|allocator| allocator.symbols);
-    let versions = versions.flat_map(|version| version.symbols());
+    let versions = versions.flat_map(super::versions::VersionIn::symbols);
     runtimes.chain(allocators).chain(versions).copied().collect()
 }
 

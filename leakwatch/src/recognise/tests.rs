@@ -64,7 +64,7 @@ fn cut_and_scrambled_files_say_nothing_wrong() {
 fn a_changed_file_is_another_one() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let before = FileId::of(&file.as_file().metadata().expect("there"));
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    let later = std::time::SystemTime::now() + std::time::Duration::from_mins(1);
     file.as_file().set_modified(later).expect("own file");
     assert_ne!(FileId::of(&file.as_file().metadata().expect("there")), before);
 }

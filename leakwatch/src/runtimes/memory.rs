@@ -187,11 +187,11 @@ impl Memory {
         end: u64,
         bytes: &mut Vec<u8>,
     ) -> io::Result<Option<u64>> {
-        const ENTRIES: u64 = 256;
-        let mut entries = [0; (ENTRIES * 8) as usize];
+        const ENTRIES: u16 = 256;
+        let mut entries = [0; ENTRIES as usize * 8];
         let mut at = start - start % PAGE;
         while at < end {
-            let pages = (end - at).div_ceil(PAGE).min(ENTRIES);
+            let pages = (end - at).div_ceil(PAGE).min(ENTRIES.into());
             let wanted = &mut entries[..usize::try_from(pages * 8).unwrap_or(0)];
             self.pagemap()?.read_exact_at(wanted, at / PAGE * 8)?;
             let present: Vec<bool> = wanted

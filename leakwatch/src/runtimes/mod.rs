@@ -34,7 +34,7 @@ use self::{
     jvm::Jvm,
     memory::Memory,
     target::Target,
-    worker::{Job, Worker},
+    worker::{Job, Outcome, Worker},
 };
 use crate::{
     hotspot,
@@ -94,6 +94,9 @@ enum Unknown {
     /// What was read is not what has to be there.
     #[error("its memory is not laid out as that of its version: {0}")]
     Layout(&'static str),
+    /// It describes itself, without this.
+    #[error("it does not say where {0} is")]
+    Missing(&'static str),
     /// As a JVM.
     #[error(transparent)]
     HotSpot(#[from] hotspot::Unknown),
@@ -175,7 +178,7 @@ impl CensusTaker {
         let Some((wish, since_ns)) = self.taking else {
             return;
         };
-        if let Some(census) = self.worker.as_ref().and_then(Worker::outcome) {
+        if let Some(Outcome(census)) = self.worker.as_ref().and_then(Worker::outcome) {
             self.taking = None;
             if let Some(subject) = self.subjects.get_mut(&(wish.process, wish.exec_id)) {
                 let (apart, rest) = if wish.urgent {

@@ -144,13 +144,6 @@ impl Target {
         mapping.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Its PID in its own PID namespace, for files that are named after it there.
-    pub(super) fn own_pid(&self) -> Option<u32> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-        line.split_ascii_whitespace().last()?.parse().ok()
-    }
-
     /// Its threads: ids in the initial PID namespace, and names with control characters replaced.
     pub(super) fn threads(&self) -> Vec<(u32, String)> {
         let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.process.pid)) else {
@@ -217,7 +210,6 @@ mod tests {
     fn this_process_is_read() {
         let target = Target::open(process_stat::own()).expect("alive");
         assert!(target.is_alive());
-        assert_eq!(target.own_pid(), Some(std::process::id()));
         let on_stack = 0_u8;
         let stack = target.mapping(&raw const on_stack as u64).expect("mapped");
         assert!(stack.writable && stack.is_anonymous());

@@ -26,8 +26,11 @@ pub(super) struct Job {
 /// A thread that takes censuses, one after the other, until this is dropped.
 pub(super) struct Worker {
     jobs: Sender<Job>,
-    outcomes: Receiver<Option<Census>>,
+    outcomes: Receiver<Outcome>,
 }
+
+/// What came of a [`Job`]; no census when the process is gone, or has no runtime that is known.
+pub(super) struct Outcome(pub(super) Option<Census>);
 
 impl Worker {
     pub(super) fn start() -> io::Result<Self> {
@@ -37,7 +40,7 @@ impl Worker {
             let mut recogniser = Recogniser::default();
             for job in todo {
                 let census = census(job.wish.process, job.now_ns, &mut recogniser);
-                if done.send(census).is_err() {
+                if done.send(Outcome(census)).is_err() {
                     return;
                 }
             }
@@ -50,7 +53,7 @@ impl Worker {
         let _ = self.jobs.send(job);
     }
 
-    pub(super) fn outcome(&self) -> Option<Option<Census>> {
+    pub(super) fn outcome(&self) -> Option<Outcome> {
         self.outcomes.try_recv().ok()
     }
 }

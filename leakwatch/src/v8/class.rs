@@ -46,7 +46,7 @@ impl<M: TargetMemory> Objects<'_, M> {
             .read(object.address + layout.instance_type, &mut instance_type)
             .ok()?;
         let instance_type = u16::from_le_bytes(instance_type);
-        let class = self.layout.class(instance_type).unwrap_or_default();
+        let class = self.layout.class(instance_type).unwrap_or("Object");
         let (first, last) = types.functions;
         let name = match class {
             "FreeSpace" | "Filler" => Name::Nothing,

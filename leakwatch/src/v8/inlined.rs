@@ -5,11 +5,11 @@ use super::object::{Object, Objects, pointed, smi};
 use crate::target_memory::TargetMemory;
 
 /// Code begins at a multiple of this many bytes (`kCodeAlignment`), and its header is shorter.
-const ALIGNMENT: u64 = 64;
+const ALIGNMENT: u16 = 64;
 /// Code is searched for so many bytes before the place where it runs; functions are rarely longer.
 const MAX_BEFORE: u64 = 128 << 10;
 /// Smallest page of memory.
-const PAGE: u64 = 4096;
+const PAGE: u16 = 4096;
 /// Longest table, bytes.
 const MAX_TABLE: usize = 64 << 10;
 /// Functions inlined into each other.
@@ -134,17 +134,17 @@ impl<M: TargetMemory> Objects<'_, M> {
 
     /// The `Code` whose instructions are around `pc`, and where they begin.
     fn code_around(&mut self, layout: CodeLayout, pc: u64) -> Option<(Object, u64)> {
-        let mut upper = pc - pc % ALIGNMENT;
+        let mut upper = pc - pc % u64::from(ALIGNMENT);
         let end = pc.saturating_sub(MAX_BEFORE);
         let mut piece = [0; PAGE as usize];
         while upper > end {
             // Not beyond the page: the one before may not be mapped.
-            let lower = (upper - 1) - (upper - 1) % PAGE;
+            let lower = (upper - 1) - (upper - 1) % u64::from(PAGE);
             let lines = piece.get_mut(..usize::try_from(upper - lower).ok()?)?;
             self.memory.read(lower, lines).ok()?;
-            let lines = lines.chunks_exact(ALIGNMENT as usize).rev();
+            let lines = lines.chunks_exact(ALIGNMENT.into()).rev();
             // The header lies in the line before the first instruction.
-            for (start, line) in (lower..=upper).rev().step_by(ALIGNMENT as usize).zip(lines) {
+            for (start, line) in (lower..=upper).rev().step_by(ALIGNMENT.into()).zip(lines) {
                 let header = line.len().checked_sub(usize::try_from(layout.header).ok()?)?;
                 let words = line.get(header..)?.first_chunk::<16>()?;
                 let [map, code]: [u64; 2] = bytemuck::cast(*words);

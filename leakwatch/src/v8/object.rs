@@ -33,7 +33,7 @@ pub(crate) fn pointed(word: u64) -> Option<u64> {
 /// A small integer: 32 bits in the upper half of a word.
 pub(crate) fn smi(word: u64) -> Option<i32> {
     let upper = u32::try_from(word >> 32).ok()?.cast_signed();
-    (word & 0xffff_ffff == 0).then_some(upper)
+    (word.trailing_zeros() >= 32).then_some(upper)
 }
 
 impl<M: TargetMemory> Objects<'_, M> {

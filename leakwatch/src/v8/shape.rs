@@ -97,7 +97,7 @@ impl Shape {
     /// Bytes of an object that begins so; `None` when it is not known, or cannot be.
     pub(crate) fn size(self, object: &[u8; HEADER]) -> Option<u64> {
         let word = u64::from_le_bytes(*object[8..].first_chunk()?);
-        let length = (word & 0xffff_ffff == 0).then_some(word >> 32);
+        let length = (word.trailing_zeros() >= 32).then_some(word >> 32);
         let four = |at: usize| {
             object[at..]
                 .first_chunk()

@@ -32,7 +32,7 @@ impl Atoms {
     /// Reads the table that is a variable of this place and size.
     pub(super) fn read(memory: &mut impl TargetMemory, address: u64, size: u64) -> Result<Self, Unknown> {
         let wrong = Unknown::Layout("the table of its atoms");
-        if size < LIMIT || size > 4096 {
+        if !(LIMIT..=4096).contains(&size) {
             return Err(wrong);
         }
         let end = address + size;
@@ -43,7 +43,7 @@ impl Atoms {
             segments: memory.word(end - SEGMENTS)?,
         };
         debug_assert_eq!(LIMIT - ENTRIES, 4);
-        let is_sound = atoms.entries > 0 && atoms.entries <= atoms.limit && atoms.segments % 8 == 0;
+        let is_sound = atoms.entries > 0 && atoms.entries <= atoms.limit && atoms.segments.is_multiple_of(8);
         if is_sound { Ok(atoms) } else { Err(wrong) }
     }
 

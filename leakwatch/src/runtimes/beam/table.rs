@@ -48,18 +48,18 @@ impl Table {
             && table.max <= LARGEST
             && mask == table.max - 1
             && table.count <= table.max
-            && table.elements % 8 == 0;
+            && table.elements.is_multiple_of(8);
         if is_sound { Ok(table) } else { Err(wrong) }
     }
 
     /// Addresses of at most `limit` elements that are alive.
     pub(super) fn elements(&self, memory: &mut impl TargetMemory, limit: usize) -> Result<Vec<u64>, Unknown> {
-        const TOGETHER: u64 = 512;
+        const TOGETHER: u16 = 512;
         let mut found = Vec::new();
         let mut words = [0_u64; TOGETHER as usize];
         let mut at = 0;
         while at < self.max && (found.len() as u64) < self.count && found.len() < limit {
-            let together = (self.max - at).min(TOGETHER);
+            let together = (self.max - at).min(TOGETHER.into());
             let words = &mut words[..usize::try_from(together).unwrap_or(0)];
             memory.read(self.elements + at * 8, bytemuck::cast_slice_mut(words))?;
             let alive = words

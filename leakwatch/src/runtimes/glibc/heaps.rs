@@ -84,7 +84,7 @@ impl Heaps {
                 return;
             };
             let size = header & !FLAGS;
-            let is_block = before == 0 && header & FLAGS == IS_MMAPPED && size % PAGE == 0;
+            let is_block = before == 0 && header & FLAGS == IS_MMAPPED && size.is_multiple_of(PAGE);
             if !is_block || size <= HEADER || size > mapping.end - at {
                 return;
             }

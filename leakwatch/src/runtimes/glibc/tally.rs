@@ -61,7 +61,8 @@ impl Tally {
         self.sizes.entry(class(chunk.size)).or_default().add(chunk.size);
         let word = chunk.first_word;
         let index = self.tables.partition_point(|table| table.end <= word);
-        let is_table = word % 8 == 0 && self.tables.get(index).is_some_and(|table| table.start <= word);
+        let is_table =
+            word.is_multiple_of(8) && self.tables.get(index).is_some_and(|table| table.start <= word);
         if is_table && (self.words.len() < MAX_WORDS || self.words.contains_key(&word)) {
             self.words.entry(word).or_default().add(chunk.size);
         }
@@ -132,7 +133,8 @@ mod tests {
 
     #[test]
     fn sizes_and_words_of_what_is_in_use() {
-        let mut tally = Tally::new(vec![0x1000..0x2000]);
+        let tables = std::iter::once(0x1000..0x2000);
+        let mut tally = Tally::new(tables.collect());
         for _ in 0..3 {
             tally.chunk(chunk(64, true, 0x1010));
         }

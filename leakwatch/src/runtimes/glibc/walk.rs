@@ -134,7 +134,7 @@ impl Place {
             if first_word.is_none() && size >= SMALLEST && !is_last && self.at > start {
                 return Ok(Step::On(self));
             }
-            if header & IS_MMAPPED != 0 || size % ALIGNMENT != 0 {
+            if header & IS_MMAPPED != 0 || !size.is_multiple_of(ALIGNMENT) {
                 return Err(Broken::Chunk);
             }
             if let Some(before) = self.before.take() {
@@ -213,7 +213,7 @@ mod tests {
     fn sums(memory: &mut MadeUp, region: Region) -> Result<([u64; 2], Ended), Broken> {
         let mut bytes = [0, 0];
         let ended = walk(memory, region, |chunk| {
-            bytes[usize::from(chunk.in_use)] += chunk.size
+            bytes[usize::from(chunk.in_use)] += chunk.size;
         })?;
         Ok((bytes, ended))
     }
@@ -249,16 +249,7 @@ mod tests {
     #[test]
     fn broken_heaps_end_the_walk() {
         let chunks = [(64, true); 20];
-        for broken in [
-            0,
-            1,
-            8,
-            24,
-            0x1001 | IS_MMAPPED,
-            u64::MAX,
-            u64::MAX & !FLAGS,
-            1 << 63,
-        ] {
+        for broken in [0, 1, 8, 24, 0x1001 | IS_MMAPPED, u64::MAX, !FLAGS, 1 << 63] {
             for at in 0..20 {
                 let (mut memory, region) = heap(&chunks, 64);
                 memory.put_words(BASE + at * 64 + 8, &[broken]);

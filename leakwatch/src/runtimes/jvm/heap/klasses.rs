@@ -19,7 +19,7 @@ const RECENT: usize = 1024;
 
 /// The classes of one process, read when an object of theirs is first met.
 pub(super) struct Klasses {
-    layout: Layout,
+    layout: Offsets,
     /// By the word in an object's header.
     known: HashMap<u64, Option<Klass>>,
     /// By word, for those that were met last.
@@ -31,7 +31,7 @@ pub(super) struct Klasses {
 
 /// Offsets and options that objects are read with.
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+pub(in super::super) struct Offsets {
     compressed: bool,
     base: u64,
     shift: u32,
@@ -83,7 +83,7 @@ impl Klasses {
         ])?;
         let mirror_size = structs.address(&[("java_lang_Class", "_oop_size_offset")])?;
         let field = |field| structs.offset(&[("Klass", field)]);
-        let layout = Layout {
+        let layout = Offsets {
             compressed: flags.compressed_class_pointers,
             base: memory.value(base)?,
             shift: memory.value::<u32>(shift)?,
@@ -102,7 +102,7 @@ impl Klasses {
         Ok(Self::with(layout))
     }
 
-    fn with(layout: Layout) -> Self {
+    fn with(layout: Offsets) -> Self {
         let none = Klass {
             shape: Shape::Instance(0),
             name: 0,
@@ -182,7 +182,7 @@ impl Klasses {
     }
 }
 
-impl Layout {
+impl Offsets {
     /// How long objects of this class are; `None` when there is no class at this address.
     fn shape(&self, address: u64, head: &[u8; HEAD]) -> Option<Shape> {
         // A class stands in its own list of superclasses, unless it has too many of them.
@@ -234,9 +234,9 @@ fn number(bytes: &[u8], at: u64) -> Option<u64> {
 /// A class that is made up, for tests.
 #[cfg(test)]
 pub(super) mod made_up {
-    use super::{Klasses, Layout};
+    use super::{Klasses, Offsets};
 
-    pub(in super::super) const LAYOUT: Layout = Layout {
+    pub(in super::super) const LAYOUT: Offsets = Offsets {
         compressed: false,
         base: 0,
         shift: 0,

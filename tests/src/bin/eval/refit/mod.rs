@@ -9,7 +9,7 @@ mod logistic;
 mod model;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use leakwatch::detect::weights;
 
@@ -38,10 +38,10 @@ impl Fit {
                 .filter(|judged| name != Some(families[judged.family].name));
             fitted(&rest.collect::<Vec<_>>())
         };
-        let by_family: BTreeMap<_, _> = families.iter().map(|family| (family.name, ())).collect();
+        let names: BTreeSet<_> = families.iter().map(|family| family.name).collect();
         Self {
-            by_family: by_family
-                .into_keys()
+            by_family: names
+                .into_iter()
                 .map(|name| (name, without(Some(name))))
                 .collect(),
             all: without(None),
