@@ -46,15 +46,16 @@ impl<M: TargetMemory> Objects<'_, M> {
             .read(object.address + layout.instance_type, &mut instance_type)
             .ok()?;
         let instance_type = u16::from_le_bytes(instance_type);
-        let class = self.layout.class(instance_type).unwrap_or("Object");
+        let class = self.layout.class(instance_type).unwrap_or_default();
         let (first, last) = types.functions;
         let name = match class {
             "FreeSpace" | "Filler" => Name::Nothing,
             _ if (first..=last).contains(&instance_type) => Name::Function,
-            _ if instance_type >= self.layout.first_object => Name::Class(
-                self.constructor(map)
-                    .unwrap_or_else(|| class.strip_prefix("JS").unwrap_or(class).to_owned()),
-            ),
+            _ if instance_type >= self.layout.first_object => {
+                let class = class.strip_prefix("JS").unwrap_or(class);
+                let class = if class.is_empty() { "Object" } else { class };
+                Name::Class(self.constructor(map).unwrap_or_else(|| class.to_owned()))
+            }
             _ => Name::Class(self.internal(instance_type, class).to_owned()),
         };
         Some(Kind {
