@@ -74,7 +74,7 @@ fn copy(interpreter: *const Interpreter, buffer: &mut StackBuffer, innermost: u6
         let previous = member!(interpreter.frame_previous);
         frame = if previous == ABSENT {
             let stride = i64::from(member!(interpreter.frame_stride));
-            frame.wrapping_add(stride as u64)
+            frame.wrapping_add(stride.cast_unsigned())
         } else {
             read(frame, previous).unwrap_or(0)
         };
@@ -108,7 +108,7 @@ fn innermost(interpreter: *const Interpreter, task: Task) -> Option<u64> {
 #[inline(always)]
 fn thread_local(interpreter: *const Interpreter, thread_pointer: u64) -> Option<u64> {
     let offset = i64::from(member!(interpreter.thread_local));
-    read(thread_pointer.wrapping_add(offset as u64), 0)
+    read(thread_pointer.wrapping_add(offset.cast_unsigned()), 0)
 }
 
 /// Finds the running thread's state among those of all threads.
