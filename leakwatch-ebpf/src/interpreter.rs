@@ -27,7 +27,7 @@ pub(crate) fn take_frames(buffer: &mut StackBuffer, task: Task) -> u32 {
         tgid: buffer.taken.tgid,
         exec_id: buffer.taken.exec_id,
     };
-    let Some(interpreter) = INTERPRETERS.get_ptr(&key) else {
+    let Some(interpreter) = INTERPRETERS.get_ptr(key) else {
         return 0;
     };
     innermost(interpreter, task).map_or(0, |frame| copy(interpreter, buffer, frame))

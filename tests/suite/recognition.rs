@@ -55,7 +55,8 @@ impl Waiting {
                 .into_iter()
                 .find(|row| row.id.pid == self.0.id());
             let is_settled = |row: &ProcessRow| {
-                snapshot.uptime_ns.saturating_sub(row.id.start_time_ns) > SETTLED.as_nanos() as u64
+                let age = snapshot.uptime_ns.saturating_sub(row.id.start_time_ns);
+                Duration::from_nanos(age) > SETTLED
             };
             if let Some(row) = row.filter(is_settled) {
                 return Ok(row);
