@@ -205,22 +205,26 @@ const STOCK: [Stock; 6] = [
         package: "python3",
         flag: "-c",
         script: "import os, time
-for _ in range(900):
+def keep_input():
     os.dup(0)
+for _ in range(900):
+    keep_input()
     for _ in range(10):
         open('/dev/null').close()
     time.sleep(0.02)
 time.sleep(60)",
         kind: "duplicate",
-        function: "_Py_dup",
+        function: "keep_input",
     },
     Stock {
         program: "python3",
         package: "python3",
         flag: "-c",
         script: "import threading, time
-for _ in range(900):
+def start_waiter():
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+for _ in range(900):
+    start_waiter()
     for _ in range(10):
         finished = threading.Thread(target=int)
         finished.start()
@@ -228,7 +232,7 @@ for _ in range(900):
     time.sleep(0.02)
 time.sleep(60)",
         kind: "thread",
-        function: "PyThread_start_new_thread",
+        function: "start_waiter",
     },
     Stock {
         program: "python3",
@@ -236,14 +240,16 @@ time.sleep(60)",
         flag: "-c",
         script: "import mmap, time
 leaked = []
-for _ in range(900):
+def keep_page():
     leaked.append(bytearray(200_000))
+for _ in range(900):
+    keep_page()
     for _ in range(10):
         mmap.mmap(-1, 65_536).close()
     time.sleep(0.02)
 time.sleep(60)",
         kind: "mapping",
-        function: "PyByteArray_Resize",
+        function: "keep_page",
     },
 ];
 

@@ -124,10 +124,8 @@ fn compare(books: &Books, census: &Census) -> Result<()> {
     let old = rows(Counted::HeapSpace).find(|row| row.name == "old_space");
     let old = old.and_then(|row| row.bytes).context("no old space")?;
     let stated = books.spaces["old_space"];
-    ensure!(
-        old <= stated && old * 2 >= stated,
-        "old space: {old} of {stated} bytes"
-    );
+    // Since V8 12 pages that it keeps to use again look like those in use, so more may be found.
+    ensure!(old * 2 >= stated, "old space: {old} of {stated} bytes");
     let isolates = view.counters.iter().find(|counter| counter.name == "isolates");
     ensure!(isolates.is_some_and(|isolates| isolates.value == 1), "isolates");
     Ok(())

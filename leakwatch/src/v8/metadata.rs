@@ -22,9 +22,9 @@ const VERSION: &[(&str, &str)] = &[
     ("build", "_ZN2v88internal7Version6build_E"),
     ("patch", "_ZN2v88internal7Version6patch_E"),
 ];
-/// Types of functions: `JS_FUNCTION_TYPE` and so many behind it, the constructors of classes, arrays, promises and so on, in
+/// Types of functions: `JS_FUNCTION_TYPE`, those of arrays, promises and so on, and at last those of classes, in
 /// the versions that do not say (V8 10.2 to 11.8, `src/objects/js-function.tq`).
-const FUNCTION_TYPES: u16 = 15;
+const FUNCTION_TYPES: u16 = 16;
 
 /// Why the layout is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -198,7 +198,7 @@ impl<'a> Walk<'a> {
 
     /// Counts one and says which is the next; `None` when it is none.
     fn object(&mut self, head: u64) -> Option<u64> {
-        let tracked: Tracked = self.memory.cached(head).ok()?;
+        let tracked = self.tracked(head).ok()?;
         let next = tracked.next & !MARKS;
         if next == 0 || !self.is_type(tracked.type_of) {
             return None;
@@ -211,6 +211,21 @@ impl<'a> Walk<'a> {
             count.items = count.items.saturating_add(items);
         }
         Some(next)
+    }
+
+    fn tracked(&mut self, head: u64) -> io::Result<Tracked> {
+        if let Ok(whole) = self.memory.cached(head) {
+            return Ok(whole);
+        }
+        // The last object before the end of a mapping may have no more than this.
+        let [next, previous, references, type_of] = self.memory.cached(head)?;
+        Ok(Tracked {
+            next,
+            previous,
+            references,
+            type_of,
+            own: [0; 3],
+        })
     }
 
     /// The next one after the last of those before that is still in the list.
@@ -235,8 +250,8 @@ impl<'a> Walk<'a> {
     }
 
     fn is_object(&mut self, head: u64) -> bool {
-        let tracked: io::Result<Tracked> = self.memory.value(head);
-        tracked.is_ok_and(|tracked| tracked.next != 0 && self.is_type(tracked.type_of))
+        let begins: io::Result<[u64; 4]> = self.memory.value(head);
+        begins.is_ok_and(|[next, _, _, type_of]| next != 0 && self.is_type(type_of))
     }
 
     fn is_type(&mut self, address: u64) -> bool {
