@@ -127,12 +127,15 @@ impl Process {
             return Err(Unknown::NotKept("it has not started yet"));
         }
         for &interpreter in &interpreters {
+            // The oldest: of those that come and go some are gone before they are looked at.
             let threads = self.threads(memory, interpreter);
-            for thread in threads.iter().take(MAX_COMPARED) {
-                let owner: u64 = memory.value(thread.state + u64::from(self.layout.thread.interpreter))?;
-                if owner != interpreter {
-                    return Err(Unknown::Layout("a thread is not of its interpreter"));
-                }
+            let oldest = threads.iter().rev().take(MAX_COMPARED);
+            let at = u64::from(self.layout.thread.interpreter);
+            let owners: Vec<u64> = oldest
+                .filter_map(|thread| memory.value(thread.state.wrapping_add(at)).ok())
+                .collect();
+            if !owners.is_empty() && !owners.contains(&interpreter) {
+                return Err(Unknown::Layout("no thread is of its interpreter"));
             }
         }
         Ok(())
@@ -197,7 +200,8 @@ impl Process {
         let interpreters = self.interpreters(memory);
         let mut threads = Vec::new();
         for interpreter in interpreters {
-            threads.extend(self.threads(memory, interpreter).into_iter().take(MAX_COMPARED));
+            let oldest = self.threads(memory, interpreter).into_iter().rev();
+            threads.extend(oldest.take(MAX_COMPARED));
         }
         let mut seen: Option<Vec<i32>> = None;
         for thread in threads.iter().take(MAX_COMPARED) {
