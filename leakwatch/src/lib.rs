@@ -44,6 +44,8 @@ mod hotspot;
 #[cfg(feature = "kernel")]
 mod own_use;
 #[cfg(feature = "kernel")]
+mod process_maps;
+#[cfg(feature = "kernel")]
 mod process_stat;
 #[cfg(feature = "kernel")]
 mod recognise;

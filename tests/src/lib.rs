@@ -18,6 +18,7 @@ pub mod package;
 pub mod python;
 pub mod sites;
 pub mod stress;
+pub mod subject;
 pub mod table;
 pub mod tmux;
 pub mod truth;

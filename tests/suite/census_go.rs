@@ -1,22 +1,15 @@
 //! A census of a Go program says what the program's own runtime says of it, in every version of Go that is here, with symbols
 //! and without; and what it costs is printed.
 
-use std::{
-    collections::BTreeMap,
-    io::{BufRead as _, BufReader, Write as _},
-    path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    thread,
-    time::Instant,
-};
+use std::{collections::BTreeMap, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-use leakwatch::model::census::{Census, Counted, RuntimeView};
+use leakwatch::model::census::{Census, Counted};
 use leakwatch_tests::{
-    binary,
     go::{self, Symbols},
+    subject::{Subject, ensure_close, view},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 /// Goroutines that wait for nobody.
 const WAITERS: u64 = 5_000;
@@ -56,7 +49,7 @@ fn counts_are_those_of_the_runtime_itself() -> Result<()> {
         for symbols in [Symbols::Kept, Symbols::Stripped] {
             let what = format!("{} {symbols:?}", toolchain.display());
             go::build(toolchain, "books.go", symbols, &program)?;
-            let mut subject = Subject::start(&program, WAITERS)?;
+            let mut subject = Subject::start_ready(Command::new(&program).arg(WAITERS.to_string()))?;
             let books: Books = subject.ask("books")?;
             let census = subject.census()?;
             compare(&books, &census, symbols).with_context(|| format!("{what}: {census:#?}"))?;
@@ -78,21 +71,11 @@ fn a_program_goes_on_while_its_goroutines_are_counted() -> Result<()> {
     let program = dir.path().join("books");
     for toolchain in go::toolchains()?.iter().rev().take(1) {
         go::build(toolchain, "books.go", Symbols::Kept, &program)?;
-        let mut subject = Subject::start(&program, MANY_WAITERS)?;
+        let mut subject = Subject::start_ready(Command::new(&program).arg(MANY_WAITERS.to_string()))?;
         let before: Latency = subject.ask("latency")?;
-        let pid = subject.child.id();
-        let censuses = thread::spawn(move || -> Result<Vec<Census>> {
-            let until = Instant::now() + std::time::Duration::from_secs(1);
-            let mut taken = Vec::new();
-            while Instant::now() < until {
-                taken.push(census(pid)?);
-            }
-            Ok(taken)
-        });
-        let during: Latency = subject.ask("latency")?;
-        let censuses = censuses.join().expect("it does not panic")?;
+        let (during, censuses): (Latency, _) = subject.ask_while_counted("latency")?;
         let after: Latency = subject.ask("latency")?;
-        let count = view(&censuses[0])?.counters[0].value;
+        let count = view(&censuses[0], "go")?.counters[0].value;
         ensure!(count >= MANY_WAITERS, "{count} goroutines");
         for census in &censuses {
             println!(
@@ -110,10 +93,10 @@ fn a_program_goes_on_while_its_goroutines_are_counted() -> Result<()> {
 }
 
 fn compare(books: &Books, census: &Census, symbols: Symbols) -> Result<()> {
-    let view = view(census)?;
+    let view = view(census, "go")?;
     let counter = view.counters.iter().find(|counter| counter.name == "goroutines");
     let goroutines = counter.context("goroutines are not counted")?.value;
-    close("goroutines", goroutines, books.goroutines)?;
+    ensure_close("goroutines", goroutines, books.goroutines)?;
     let waiters = view.rows.iter().find(|row| {
         row.counted == Counted::Goroutine
             && row.name.starts_with("main.startWaiter (books.go:")
@@ -125,8 +108,8 @@ fn compare(books: &Books, census: &Census, symbols: Symbols) -> Result<()> {
     ensure!(waiters.count == WAITERS, "{} wait", waiters.count);
     ensure!(waiters.oldest_seconds.is_some(), "since when is not known");
     if symbols == Symbols::Kept {
-        close("allocated", view.heap.in_use.unwrap_or(0), books.allocated)?;
-        close("reserved", view.heap.reserved.unwrap_or(0), books.reserved)?;
+        ensure_close("allocated", view.heap.in_use.unwrap_or(0), books.allocated)?;
+        ensure_close("reserved", view.heap.reserved.unwrap_or(0), books.reserved)?;
         ensure!(view.heap.collections == Some(books.collections), "collections");
         ensure!(view.unknown.is_none(), "{:?}", view.unknown);
     }
@@ -145,20 +128,6 @@ fn compare(books: &Books, census: &Census, symbols: Symbols) -> Result<()> {
             "{function}: {seen} objects, {seen_bytes} bytes, and not {objects}, {bytes}"
         );
     }
-    Ok(())
-}
-
-fn view(census: &Census) -> Result<&RuntimeView> {
-    let view = census.views.iter().find(|view| view.runtime == "go");
-    view.context("no view of Go")
-}
-
-/// Within 2 %.
-fn close(what: &str, seen: u64, stated: u64) -> Result<()> {
-    ensure!(
-        seen.abs_diff(stated) * 50 <= stated,
-        "{what}: {seen} and not {stated}"
-    );
     Ok(())
 }
 
@@ -183,54 +152,4 @@ fn by_function(books: &Books) -> BTreeMap<&str, (u64, u64)> {
 )]
 fn whole(estimate: f64) -> u64 {
     estimate.round() as u64
-}
-
-fn census(pid: u32) -> Result<Census> {
-    let census = binary::stdout(&binary::census()?, [pid.to_string()])?;
-    Ok(serde_json::from_slice(&census)?)
-}
-
-/// `books`; dropping it ends it.
-struct Subject {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Subject {
-    fn start(program: &Path, waiters: u64) -> Result<Self> {
-        let mut child = Command::new(program)
-            .arg(waiters.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = child.stdin.take().context("no standard input")?;
-        let output = BufReader::new(child.stdout.take().context("no standard output")?);
-        let mut subject = Self { child, input, output };
-        let ready = subject.line()?;
-        ensure!(ready == "ready\n", "it says {ready:?}");
-        Ok(subject)
-    }
-
-    fn ask<T: DeserializeOwned>(&mut self, question: &str) -> Result<T> {
-        writeln!(self.input, "{question}")?;
-        Ok(serde_json::from_str(&self.line()?)?)
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        Ok(line)
-    }
-
-    fn census(&self) -> Result<Census> {
-        census(self.child.id())
-    }
-}
-
-impl Drop for Subject {
-    fn drop(&mut self) {
-        let _already_ended = self.child.kill();
-        let _already_reaped = self.child.wait();
-    }
 }

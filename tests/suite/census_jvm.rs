@@ -3,11 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,6 +12,7 @@ use leakwatch::model::census::{Census, Counted};
 use leakwatch_tests::{
     binary::{self, stdout},
     leaks,
+    subject::Subject,
 };
 use serde::Deserialize;
 
@@ -42,9 +40,9 @@ fn counts_are_those_of_the_jvm_itself() -> Result<()> {
     for java in releases()? {
         for collector in COLLECTORS {
             let what = format!("{} {collector}", java.display());
-            let subject = Subject::start(&java, classes.path(), &[collector], ORDERS)?;
+            let subject = start(&java, classes.path(), &[collector], ORDERS)?;
             let census = subject.census()?;
-            let histogram = subject.histogram()?;
+            let histogram = histogram(&subject)?;
             compare(&census, &histogram).with_context(|| what.clone())?;
             let seconds = census.took_ns as f64 / 1e9;
             let gib = histogram.values().map(|(_, bytes)| bytes).sum::<u64>() as f64 / (1_u64 << 30) as f64;
@@ -66,7 +64,7 @@ fn what_cannot_be_read_is_said() -> Result<()> {
         (vec!["-XX:+UseZGC"], "ZGC"),
         (vec!["-XX:+UseSerialGC", "-XX:-UsePerfData"], "no counters"),
     ] {
-        let subject = Subject::start(Path::new("java"), classes.path(), &options, 1000)?;
+        let subject = start(Path::new("java"), classes.path(), &options, 1000)?;
         let census = subject.census()?;
         let unknown = census.views[0].unknown.clone().unwrap_or_default();
         ensure!(unknown.contains(why), "{options:?}: {unknown:?}");
@@ -82,20 +80,10 @@ fn what_cannot_be_read_is_said() -> Result<()> {
 #[test]
 fn a_program_goes_on_while_its_heap_is_read() -> Result<()> {
     let classes = classes()?;
-    let mut subject = Subject::start(Path::new("java"), classes.path(), &["-Xmx1g"], MANY_ORDERS)?;
-    let before = subject.latency()?;
-    let pid = subject.child.id();
-    let censuses = thread::spawn(move || -> Result<Vec<Census>> {
-        let until = Instant::now() + Duration::from_secs(1);
-        let mut taken = Vec::new();
-        while Instant::now() < until {
-            taken.push(census(pid)?);
-        }
-        Ok(taken)
-    });
-    let during = subject.latency()?;
-    let censuses = censuses.join().ok().context("it panicked")??;
-    let after = subject.latency()?;
+    let mut subject = start(Path::new("java"), classes.path(), &["-Xmx1g"], MANY_ORDERS)?;
+    let before: Latency = subject.ask("")?;
+    let (during, censuses): (Latency, _) = subject.ask_while_counted("")?;
+    let after: Latency = subject.ask("")?;
     for (when, latency) in [("before", before), ("during", during), ("after", after)] {
         println!("{when}: {} requests, p99 {} ns", latency.requests, latency.p99_ns);
         ensure!(latency.requests > 0);
@@ -138,11 +126,6 @@ fn count(census: &Census, class: &str) -> Option<u64> {
         .map(|row| row.count)
 }
 
-fn census(pid: u32) -> Result<Census> {
-    let census = stdout(&binary::census()?, [pid.to_string()])?;
-    Ok(serde_json::from_slice(&census)?)
-}
-
 /// The program, compiled.
 fn classes() -> Result<tempfile::TempDir> {
     let directory = tempfile::tempdir()?;
@@ -169,72 +152,29 @@ fn releases() -> Result<Vec<PathBuf>> {
     Ok(releases)
 }
 
-/// The program; dropping it ends it.
-struct Subject {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+/// The program, holding so many orders.
+fn start(java: &Path, classes: &Path, options: &[&str], orders: u64) -> Result<Subject> {
+    let mut command = Command::new(java);
+    command.args(options).arg("-cp").arg(classes);
+    Subject::start_ready(command.args(["Census", &orders.to_string()]))
 }
 
-impl Subject {
-    fn start(java: &Path, classes: &Path, options: &[&str], orders: u64) -> Result<Self> {
-        let mut child = Command::new(java)
-            .args(options)
-            .arg("-cp")
-            .arg(classes)
-            .args(["Census", &orders.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot run {}", java.display()))?;
-        let input = child.stdin.take().context("no standard input")?;
-        let output = BufReader::new(child.stdout.take().context("no standard output")?);
-        let mut subject = Self { child, input, output };
-        let ready = subject.line()?;
-        ensure!(ready.trim() == "ready", "it said {ready:?}");
-        Ok(subject)
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        Ok(line)
-    }
-
-    /// A second of requests.
-    fn latency(&mut self) -> Result<Latency> {
-        self.input.write_all(b"\n")?;
-        Ok(serde_json::from_str(&self.line()?)?)
-    }
-
-    fn census(&self) -> Result<Census> {
-        census(self.child.id())
-    }
-
-    /// What the JVM counts itself, garbage included: objects and bytes by class, named as Java does.
-    fn histogram(&self) -> Result<BTreeMap<String, (u64, u64)>> {
-        let pid = self.child.id().to_string();
-        let text = stdout(Path::new("jcmd"), [pid.as_str(), "GC.class_histogram", "-all"])?;
-        let mut classes = BTreeMap::new();
-        for line in String::from_utf8(text)?.lines() {
-            let words: Vec<&str> = line.split_ascii_whitespace().collect();
-            if let [number, count, bytes, name, ..] = words[..]
-                && number.ends_with(':')
-                && let (Ok(count), Ok(bytes)) = (count.parse::<u64>(), bytes.parse::<u64>())
-            {
-                let sum: &mut (u64, u64) = classes.entry(java_name(name)).or_default();
-                *sum = (sum.0 + count, sum.1 + bytes);
-            }
+/// What the JVM counts itself, garbage included: objects and bytes by class, named as Java does.
+fn histogram(subject: &Subject) -> Result<BTreeMap<String, (u64, u64)>> {
+    let pid = subject.pid().to_string();
+    let text = stdout(Path::new("jcmd"), [pid.as_str(), "GC.class_histogram", "-all"])?;
+    let mut classes = BTreeMap::new();
+    for line in String::from_utf8(text)?.lines() {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        if let [number, count, bytes, name, ..] = words[..]
+            && number.ends_with(':')
+            && let (Ok(count), Ok(bytes)) = (count.parse::<u64>(), bytes.parse::<u64>())
+        {
+            let sum: &mut (u64, u64) = classes.entry(java_name(name)).or_default();
+            *sum = (sum.0 + count, sum.1 + bytes);
         }
-        Ok(classes)
     }
-}
-
-impl Drop for Subject {
-    fn drop(&mut self) {
-        let _already_ended = self.child.kill();
-        let _already_reaped = self.child.wait();
-    }
+    Ok(classes)
 }
 
 /// `[Ljava.lang.String;` is `java.lang.String[]`.

@@ -3,18 +3,20 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Write as _},
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Child, Command},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use leakwatch::model::census::{Census, Counted, RuntimeView};
-use leakwatch_tests::{agent::Agent, binary, leaks, node, sites};
+use leakwatch::model::census::{Census, Counted};
+use leakwatch_tests::{
+    agent::Agent,
+    binary, leaks, node, sites,
+    subject::{Subject, ensure_close, view},
+};
 use rustix::process::Signal;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 /// Sessions and listeners that the program holds; it holds half as many orders.
 const HELD: u64 = 20_000;
@@ -39,7 +41,7 @@ struct Latency {
 #[test]
 fn counts_are_those_of_the_heap_snapshot() -> Result<()> {
     for node in node::releases()? {
-        let mut subject = Subject::start(&node, HELD)?;
+        let mut subject = books(&node, HELD)?;
         let books: Books = subject.ask("books")?;
         let census = subject.census()?;
         compare(&books, &census).with_context(|| format!("{}: {census:#?}", node.display()))?;
@@ -57,22 +59,12 @@ fn counts_are_those_of_the_heap_snapshot() -> Result<()> {
 #[test]
 fn a_program_goes_on_while_its_objects_are_counted() -> Result<()> {
     for node in node::releases()?.into_iter().take(1) {
-        let mut subject = Subject::start(&node, MANY_HELD)?;
+        let mut subject = books(&node, MANY_HELD)?;
         let before: Latency = subject.ask("latency")?;
-        let pid = subject.child.id();
-        let censuses = thread::spawn(move || -> Result<Vec<Census>> {
-            let until = Instant::now() + Duration::from_secs(1);
-            let mut taken = Vec::new();
-            while Instant::now() < until {
-                taken.push(census(pid)?);
-            }
-            Ok(taken)
-        });
-        let during: Latency = subject.ask("latency")?;
-        let censuses = censuses.join().expect("it does not panic")?;
+        let (during, censuses): (Latency, _) = subject.ask_while_counted("latency")?;
         let after: Latency = subject.ask("latency")?;
         for census in &censuses {
-            let in_use = view(census)?.heap.in_use;
+            let in_use = view(census, "node")?.heap.in_use;
             println!(
                 "heap of {in_use:?} bytes: {} read in {:.1} ms",
                 census.read_bytes,
@@ -110,7 +102,7 @@ fn functions_of_javascript_are_named_in_stacks() -> Result<()> {
 }
 
 fn compare(books: &Books, census: &Census) -> Result<()> {
-    let view = view(census)?;
+    let view = view(census, "node")?;
     ensure!(view.version.as_deref() == Some(&books.version), "version");
     ensure!(view.unknown.is_none(), "{:?}", view.unknown);
     let rows = |counted| view.rows.iter().filter(move |row| row.counted == counted);
@@ -118,7 +110,7 @@ fn compare(books: &Books, census: &Census) -> Result<()> {
         // All closures of one function, and its name has its place behind it.
         let closure = format!("{class}() (");
         let counted = rows(Counted::Class).filter(|row| row.name == *class || row.name.starts_with(&closure));
-        close(class, counted.map(|row| row.count).sum(), stated)?;
+        ensure_close(class, counted.map(|row| row.count).sum(), stated)?;
     }
     ensure!(books.classes.len() == 3, "of all three there is something");
     let old = rows(Counted::HeapSpace).find(|row| row.name == "old_space");
@@ -131,69 +123,10 @@ fn compare(books: &Books, census: &Census) -> Result<()> {
     Ok(())
 }
 
-fn view(census: &Census) -> Result<&RuntimeView> {
-    let view = census.views.iter().find(|view| view.runtime == "node");
-    view.context("no view of node")
-}
-
-/// Within 2 %.
-fn close(what: &str, seen: u64, stated: u64) -> Result<()> {
-    ensure!(
-        seen.abs_diff(stated) * 50 <= stated,
-        "{what}: {seen} and not {stated}"
-    );
-    Ok(())
-}
-
-fn census(pid: u32) -> Result<Census> {
-    let census = binary::stdout(&binary::census()?, [pid.to_string()])?;
-    Ok(serde_json::from_slice(&census)?)
-}
-
-/// `books.js`; dropping it ends it.
-struct Subject {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Subject {
-    fn start(node: &Path, held: u64) -> Result<Self> {
-        let mut child = Command::new(node)
-            .arg(leaks::path("books.js"))
-            .arg(held.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = child.stdin.take().context("no standard input")?;
-        let output = BufReader::new(child.stdout.take().context("no standard output")?);
-        let mut subject = Self { child, input, output };
-        let ready = subject.line()?;
-        ensure!(ready == "ready\n", "it says {ready:?}");
-        Ok(subject)
-    }
-
-    fn ask<T: DeserializeOwned>(&mut self, question: &str) -> Result<T> {
-        writeln!(self.input, "{question}")?;
-        Ok(serde_json::from_str(&self.line()?)?)
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        Ok(line)
-    }
-
-    fn census(&self) -> Result<Census> {
-        census(self.child.id())
-    }
-}
-
-impl Drop for Subject {
-    fn drop(&mut self) {
-        let _already_ended = self.child.kill();
-        let _already_reaped = self.child.wait();
-    }
+/// The program, holding so many sessions and listeners.
+fn books(node: &Path, held: u64) -> Result<Subject> {
+    let source = leaks::path("books.js");
+    Subject::start_ready(Command::new(node).arg(source).arg(held.to_string()))
 }
 
 /// A program that leaks; dropping it ends it.

@@ -8,13 +8,11 @@ use std::{
 use super::binary::Binary;
 use crate::{
     model::{identity::ProcessId, sanitize},
+    process_maps::{self, MapsLine},
     process_stat,
     recognise::{Allocator, Recogniser},
     target_file::Found,
 };
-
-/// Most bytes of `/proc/PID/maps` that are read. 65,530 mappings, the kernel's default limit, have about 6 MiB.
-const MAX_MAPS: u64 = 16 << 20;
 
 /// One line of `/proc/PID/maps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,7 +159,7 @@ impl Target {
 }
 
 fn parse(maps: impl io::Read) -> io::Result<Vec<Mapping>> {
-    let mut reader = BufReader::with_capacity(64 << 10, maps.take(MAX_MAPS));
+    let mut reader = BufReader::with_capacity(64 << 10, maps.take(process_maps::MAX_BYTES));
     let mut mappings: Vec<Mapping> = Vec::new();
     let mut line = Vec::new();
     loop {
@@ -178,27 +176,17 @@ fn parse(maps: impl io::Read) -> io::Result<Vec<Mapping>> {
     }
 }
 
-/// `start-end perms offset major:minor inode path`.
 fn mapping(line: &[u8]) -> Option<Mapping> {
-    let mut fields = line.splitn(6, |&byte| byte == b' ');
-    let mut field = || fields.next().and_then(|field| str::from_utf8(field).ok());
-    let hex = |digits: &str| u64::from_str_radix(digits, 16).ok();
-    let (start, end) = field()?.split_once('-')?;
-    let (start, end) = (hex(start)?, hex(end)?);
-    let may = field()?.as_bytes();
-    let offset = hex(field()?)?;
-    field()?;
-    let inode = field()?.parse().ok()?;
-    let name = fields.next().unwrap_or_default().trim_ascii();
-    (start < end).then(|| Mapping {
-        start,
-        end,
-        readable: may.first() == Some(&b'r'),
-        writable: may.get(1) == Some(&b'w'),
-        executable: may.get(2) == Some(&b'x'),
-        offset,
-        inode,
-        name: sanitize::text(name),
+    let line = MapsLine::parse(line)?;
+    Some(Mapping {
+        start: line.start,
+        end: line.end,
+        readable: line.readable,
+        writable: line.writable,
+        executable: line.executable,
+        offset: line.offset,
+        inode: line.inode,
+        name: sanitize::text(line.name),
     })
 }
 

@@ -7,12 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::model::stack::ModuleId;
+use crate::{
+    model::stack::ModuleId,
+    process_maps::{self, MapsLine},
+};
 
 /// Most executable mappings of a process that are kept.
 const MAX_MAPPINGS: usize = 16 << 10;
-/// Most bytes of `/proc/PID/maps` that are read. 65,530 mappings, the kernel's default limit, have about 6 MiB.
-const MAX_MAPS: u64 = 16 << 20;
 /// A process is read again at most this often, unless [`Hurry`] allows it, and never for more than a hundredth of the time.
 const MIN_AGE: Duration = Duration::from_secs(1);
 const REST_PER_READ: u32 = 100;
@@ -154,7 +155,7 @@ impl AddressSpace {
 }
 
 fn parse(maps: impl io::Read) -> io::Result<Vec<Mapping>> {
-    let mut reader = BufReader::with_capacity(64 << 10, maps.take(MAX_MAPS));
+    let mut reader = BufReader::with_capacity(64 << 10, maps.take(process_maps::MAX_BYTES));
     let mut mappings: Vec<Mapping> = Vec::new();
     let mut line = Vec::new();
     while mappings.len() < MAX_MAPPINGS {
@@ -182,29 +183,16 @@ fn parse(maps: impl io::Read) -> io::Result<Vec<Mapping>> {
     Ok(mappings)
 }
 
-/// `start-end perms offset major:minor inode path`, if it is executable.
+/// If it is executable.
 fn mapping(line: &[u8]) -> Option<Mapping> {
-    let mut rest = line;
-    let mut field = || {
-        let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
-        let (field, tail) = rest.split_at(end);
-        rest = tail.trim_ascii_start();
-        str::from_utf8(field).ok()
-    };
-    let (start, end) = field()?.split_once('-')?;
-    let executable = field()?.as_bytes().get(2) == Some(&b'x');
-    let offset = field()?;
-    field()?;
-    let inode = field()?.parse().ok()?;
-    let hex = |digits| u64::from_str_radix(digits, 16).ok();
-    let (start, end, offset) = (hex(start)?, hex(end)?, hex(offset)?);
-    (executable && start < end).then(|| Mapping {
-        start,
-        end,
-        offset,
-        backing: match rest {
+    let line = MapsLine::parse(line)?;
+    line.executable.then(|| Mapping {
+        start: line.start,
+        end: line.end,
+        offset: line.offset,
+        backing: match line.name {
             b"[vdso]" => Backing::Vdso,
-            path if path.starts_with(b"/") && inode != 0 => Backing::File(path.into(), inode),
+            path if path.starts_with(b"/") && line.inode != 0 => Backing::File(path.into(), line.inode),
             _ => Backing::Anonymous,
         },
         found: Found::NotYet,
