@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 pub(super) const SCALES: usize = 8;
 /// Buckets of each scale.
 pub(super) const BUCKETS: usize = 16;
+/// Floors of this scale say what is held now, and its width, seconds.
+pub(super) const NOW: usize = 1;
+pub(super) const NOW_SECONDS: f64 = 4.0;
 
 const SECOND_NS: u64 = 1_000_000_000;
 

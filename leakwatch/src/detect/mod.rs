@@ -1,24 +1,30 @@
 //! Histories into verdicts. One detector, one file; no clock, no I/O: time is an argument.
 //!
 //! [`bank`] keeps the past of a level at every scale of time, [`floor`] looks for climbs in it, [`survival`] asks whether what
-//! a stack took still dies, [`looks`] holds what a closer look at the survivors showed, [`census`] what runtimes
-//! hold by their own books, [`exhaustion`] says when a limit is reached. What they say is weighed by [`evidence`] and becomes a [`verdict`] in [`watch`], one for each resource of each
-//! subject. A level that never moved has none of this: 24 bytes.
+//! a stack took still dies, [`looks`] holds what a closer look at the survivors showed, [`census`] what runtimes hold by
+//! their own books, [`past`] what was said before, [`exhaustion`] says when a limit is reached. What they say as
+//! [`witnesses`] is weighed by [`evidence`] and becomes a [`verdict`] in [`watch`], one for each resource of each subject; an
+//! [`accusation`] stands until it is taken back. A level that never moved has none of this: 24 bytes.
 
+mod accusation;
 mod bank;
 mod census;
 mod classify;
 mod evidence;
 mod exhaustion;
 mod floor;
+mod gain;
 mod judgement;
 mod looks;
+mod past;
 mod remember;
 mod slope;
 mod subject;
+mod survey;
 mod survival;
 mod verdict;
 mod watch;
+mod witnesses;
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +37,7 @@ use std::{
 use self::{
     census::Books,
     remember::Memory,
-    survival::Survey,
+    survey::Survey,
     watch::{Tick, Watch},
 };
 pub use self::{

@@ -1,18 +1,23 @@
 //! One resource of one subject: its detectors, what they say together, and where it stands.
 
 use super::{
-    bank::Bank,
+    accusation::{Accusation, Outcome},
+    bank::{Bank, NOW},
     census::Books,
     classify::{self, class},
-    evidence::{Case, Reason, Stand, Witness, probability},
+    evidence::{self, Case, Reason, Stand, Witness, probability},
     exhaustion::Forecast,
-    floor::{Climb, Floor, Stakes, floor_at},
+    floor::{Floor, Stakes},
+    gain::Gain,
     judgement::Judgement,
     looks::Looks,
+    past::Past,
     remember::Remembered,
     subject::SubjectKey,
-    survival::{Survey, Survival, Survivals},
+    survey::Survey,
+    survival::{Survival, Survivals},
     verdict::{Facts, Standing},
+    witnesses::FIRST_CYCLE,
 };
 use crate::model::{
     confirm::{Confirmation, Wish},
@@ -24,27 +29,10 @@ use leakwatch_common::kind::Kind;
 
 /// A process younger than this, seconds, has only just started.
 const YOUNG: f64 = 120.0;
-/// What never gave anything back is given so long to do it, seconds, unless its limit is reached as soon or so much of it is
-/// overdue.
-const FIRST_CYCLE: f64 = 600.0;
-/// Pages come and go all the time, so of memory it is not asked what was ever given back, but for how long the oldest that is
-/// overdue has been held: collectors of garbage leave it for up to a quarter of an hour, seconds. Batches hold what they gathered
-/// for longer, and nothing tells one from a leak before it ends: waiting costs nothing while more time is left to the limit than
-/// has passed, but an hour is enough.
-const COLLECTION: f64 = 900.0;
-const LONG_COLLECTION: f64 = 3_600.0;
+/// So much of a limit that is overdue is too much to wait for.
 const PRESSING: f64 = 0.12;
 /// After a loss of records nothing is decided for so long, or until a look at the sites of which none was lost.
 const FROZEN_NS: u64 = 10_000_000_000;
-/// A verdict from before a restart is kept for so long without evidence of its own.
-const HELD_NS: u64 = 900_000_000_000;
-/// The same as how long one has to watch, seconds: three times that without a new high end it.
-const HELD_SPAN: f64 = 300.0;
-/// Floors of this scale, 4 s, say what is held now.
-const NOW: usize = 1;
-const FLOOR_SECONDS: f64 = 4.0;
-/// The level has to have risen by this part of what survives, or deaths were missed.
-const RISEN: f64 = 0.5;
 /// A forecast is made every 4 s; every second for a process watched shorter than this, seconds.
 const FRESHLY_WATCHED: f64 = 60.0;
 /// Sites in a judgement.
@@ -79,8 +67,7 @@ pub(super) struct Watch {
     looks: Looks,
     forecast: Forecast,
     standing: Standing,
-    /// What was held when it was accused, and the most since, by floors of one scale.
-    accused: Option<Accused>,
+    accused: Option<Accusation>,
     past: Past,
     frozen_until_ns: u64,
     level: u64,
@@ -88,129 +75,6 @@ pub(super) struct Watch {
     evidence: Vec<Evidence>,
     class: Option<Class>,
     kind: Option<Kind>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Accused {
-    scale: usize,
-    base: f64,
-    peak: f64,
-    /// How long one had to watch, seconds.
-    span: f64,
-}
-
-/// What is known from before.
-#[derive(Clone, Debug, Default)]
-struct Past {
-    /// The verdict on this very subject, and until when it is kept.
-    kept: Option<(Remembered, u64)>,
-    /// The same program leaked this before.
-    seen_before: bool,
-}
-
-impl Witness for Past {
-    fn testify(&self, stand: &Stand, case: &mut Case) {
-        if let Some((verdict, until_ns)) = &self.kept
-            && stand.now_ns < *until_ns
-        {
-            let said = super::evidence::log_odds(verdict.confidence) - case.log_odds();
-            if said > 0.0 {
-                let text = format!("{} before leakwatch was started anew", verdict.verdict.name());
-                case.add_times(Reason::Remembered, said, text);
-            }
-        }
-        if self.seen_before {
-            let text = "an earlier process of this program leaked the same".to_owned();
-            case.add(Reason::SeenBefore, text);
-        }
-    }
-}
-
-impl Witness for Floor {
-    fn testify(&self, _: &Stand, case: &mut Case) {
-        let Some(climb) = self.sustained() else {
-            return;
-        };
-        let hours = climb.age / 3_600.0;
-        case.add(
-            Reason::Climb,
-            format!("its floor has climbed straight for {hours:.1} hours"),
-        );
-        let doublings = hours.log2().floor().clamp(0.0, 3.0);
-        if doublings >= 1.0 {
-            let text = format!("that is {doublings} times twice an hour");
-            case.add_times(Reason::LongClimb, doublings, text);
-        }
-    }
-}
-
-impl Witness for Survivals {
-    fn testify(&self, stand: &Stand, case: &mut Case) {
-        let Some(best) = self.found().first().filter(|best| best.passed) else {
-            return;
-        };
-        let text = format!(
-            "{} {} older than {:.0} s are still held; {} of 8 generations have some",
-            best.overdue,
-            best.kind.name(),
-            best.beyond_ns as f64 / 1e9,
-            best.generations
-        );
-        case.add(Reason::Survival, text);
-        if best.turns_over {
-            let place = if best.stack.is_some() {
-                "the same place"
-            } else {
-                "the same places"
-            };
-            let text = format!(
-                "{place} gave back {} others; kept {:.1} %",
-                best.closed,
-                100.0 * best.share
-            );
-            case.add(Reason::Turnover, text);
-        }
-        let since = |then_ns| stand.now_ns.saturating_sub(then_ns) as f64 / 1e9;
-        let (began, oldest) = (since(best.began_ns), since(best.oldest_ns));
-        if best.kind == Kind::FirstTouch {
-            let patience = stand.time_left.clamp(COLLECTION, LONG_COLLECTION);
-            if oldest < patience && stand.can_wait {
-                let text = format!("the oldest is {oldest:.0} s old and may be garbage to be collected");
-                case.add(Reason::FirstCycle, text);
-            }
-        } else if best.closed == 0 && began < FIRST_CYCLE && stand.can_wait {
-            let text = format!("it began {began:.0} s ago and may give back all at once");
-            case.add(Reason::FirstCycle, text);
-        }
-        let enough = stand.overdue >= stand.enough;
-        let amount = in_words(stand.resource, stand.overdue);
-        if enough {
-            case.add(Reason::Amount, format!("{amount} overdue"));
-        } else {
-            case.add(Reason::Few, format!("only {amount} overdue"));
-        }
-    }
-}
-
-impl Witness for Forecast {
-    fn testify(&self, _: &Stand, case: &mut Case) {
-        if self.exhausting
-            && let Some(limit) = &self.limit
-        {
-            let used = 100.0 * limit.in_use as f64 / limit.value as f64;
-            case.add(
-                Reason::Exhausting,
-                format!("{used:.0} % of {} is used, and rising", limit.name),
-            );
-        }
-    }
-}
-
-fn in_words(resource: Resource, amount: f64) -> String {
-    match resource {
-        Resource::Memory => format!("{:.0} MiB", amount / f64::from(1 << 20)),
-        Resource::Fd | Resource::Thread | Resource::Maps => format!("{amount:.0}"),
-    }
 }
 
 impl Watch {
@@ -237,20 +101,14 @@ impl Watch {
     /// Goes on where the verdict before a restart was.
     pub(super) fn restore(&mut self, now_ns: u64, verdict: Remembered) {
         self.standing = Standing::restored(verdict.verdict, verdict.since_unix_ms, now_ns);
-        self.log_odds = super::evidence::log_odds(verdict.confidence);
-        self.past.kept = Some((verdict, now_ns + HELD_NS));
-        // What it held before that is not known, so half of everything has to be given back.
-        self.accused = Some(Accused {
-            scale: NOW,
-            base: 0.0,
-            peak: self.level as f64,
-            span: HELD_SPAN,
-        });
+        self.log_odds = evidence::log_odds(verdict.confidence);
+        self.past.restore(now_ns, verdict);
+        self.accused = Some(Accusation::from_before(self.level));
     }
 
     /// An earlier process of the same program leaked this.
     pub(super) fn was_seen_before(&mut self) {
-        self.past.seen_before = true;
+        self.past.was_seen_before();
     }
 
     /// Takes one tick into account.
@@ -334,41 +192,26 @@ impl Watch {
             self.evidence.clear();
             return;
         }
-        let history = self.bank.history(NOW);
-        let now = self.bank.seconds(tick.now_ns);
-        let floor = history.last().map_or(tick.level as f64, |last| last.floor);
-        let best = self.survivals.found().first().filter(|best| best.rising);
-        let since = best.map(|best| now - tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9);
-        let rise = since.map(|since| (floor - floor_at(&history, since)).max(0.0));
-        let risen = best.zip(rise).is_some_and(|(best, rise)| match tick.resource {
-            Resource::Memory => rise >= stakes.quantum,
-            _ => rise >= RISEN * best.held as f64,
-        });
-        let overdue = best.map_or(0.0, |best| {
-            let oldest = now - tick.now_ns.saturating_sub(best.oldest_ns) as f64 / 1e9;
-            let gained = (floor - floor_at(&history, oldest)).max(0.0);
-            match tick.resource {
-                // Of pages it is known how many they are, and not of how many bytes each stands for.
-                Resource::Memory => gained,
-                _ => gained.min(best.overdue as f64),
-            }
-        });
-        let enough = since.zip(rise).map_or(stakes.overdue, |(since, rise)| {
-            // The newest floor is some seconds old, and what was gained was gained until then.
-            let until = history.last().map_or(now, |last| last.at);
-            stakes.enough(tick.resource, rise / (until - since).max(FLOOR_SECONDS))
-        });
+        let best = self.survivals.found().first().filter(|best| best.rising).cloned();
+        let gain = Gain::of(
+            &self.bank,
+            tick.now_ns,
+            tick.level,
+            tick.resource,
+            best.as_ref(),
+            stakes,
+        );
         // A program that loads its data looks like one that leaks, stale pages included, until it is done.
         let confirmed = tick.resource != Resource::Memory && self.looks.confirms(tick.now_ns);
         let young = tick.age < YOUNG && !confirmed;
         // Garbage presses too, until it is collected.
         let pressing = tick.resource != Resource::Memory
-            && (self.is_pressing(overdue) || self.looks.shows_more(tick.now_ns));
+            && (self.is_pressing(gain.overdue) || self.looks.shows_more(tick.now_ns));
         let stand = Stand {
             now_ns: tick.now_ns,
             resource: tick.resource,
-            enough,
-            overdue,
+            enough: gain.enough,
+            overdue: gain.overdue,
             // A process that has only begun is excused once.
             can_wait: !young && !pressing,
             time_left: self.forecast.reached.map_or(0.0, |span| span.low),
@@ -380,7 +223,7 @@ impl Watch {
         }
         // Survivors and a climb are two views of one growth: the one that says more counts.
         let (mut survivors, mut climb) = (Case::default(), Case::default());
-        if risen {
+        if gain.risen {
             self.survivals.testify(&stand, &mut survivors);
         }
         self.floor.testify(&stand, &mut climb);
@@ -394,7 +237,7 @@ impl Watch {
             .and_then(|books| books.contradicts(tick.now_ns, tick.resource));
         let contrary = self.looks.contradicts(tick.now_ns) || looks_like.is_some();
         if contrary {
-            self.past.kept = None;
+            self.past.take_back();
         }
         let witnesses: [&dyn Witness; 3] = [&self.looks, &self.forecast, &self.past];
         let books = tick.books.map(|books| books as &dyn Witness);
@@ -413,10 +256,9 @@ impl Watch {
         }
         self.log_odds = case.log_odds();
         self.evidence = case.into_evidence();
-        let rising = risen && best.is_some();
-        self.kind = best.map(|best| best.kind).or(self.kind);
-        let best = best.cloned();
-        self.stand(tick, best.as_ref(), rising && overdue >= stakes.quantum, contrary);
+        self.kind = best.as_ref().map(|best| best.kind).or(self.kind);
+        let overdue_rising = gain.risen && gain.overdue >= stakes.quantum;
+        self.stand(tick, best.as_ref(), overdue_rising, contrary);
         let climb = self.floor.newest();
         let looks = classify::Looks {
             resource: tick.resource,
@@ -430,36 +272,25 @@ impl Watch {
                 .found()
                 .first()
                 .is_some_and(|best| best.passed && !best.rising),
-            owned: rising,
+            owned: gain.risen,
         };
         let accused = self.standing.verdict >= Verdict::Suspected;
         self.class = looks_like.filter(|_| !accused).or_else(|| class(&looks));
     }
 
     fn stand(&mut self, tick: &Tick<'_>, best: Option<&Survival>, overdue_rising: bool, contrary: bool) {
-        let floor_now = |scale: usize| {
-            let recent = self.bank.recent(scale, 1);
-            recent.first().map_or(self.level as f64, |point| point.floor)
-        };
-        let mut released = false;
-        let mut quiet = 0.0;
-        let mut span = 0.0;
-        if let Some(accused) = &mut self.accused {
-            let now = floor_now(accused.scale);
-            accused.peak = accused.peak.max(now);
-            released = accused.peak > accused.base && now <= f64::midpoint(accused.base, accused.peak);
-            span = accused.span;
-            quiet = self.bank.stalled(accused.scale.max(NOW), tick.now_ns);
-        }
+        let outcome = self.accused.as_mut().map_or_else(Outcome::default, |accused| {
+            accused.outcome(&self.bank, tick.now_ns, self.level)
+        });
         let before = self.standing.verdict;
         self.standing.update(&Facts {
             now_ns: tick.now_ns,
             unix_ms: tick.unix_ms,
             log_odds: self.log_odds,
             growing: self.floor.growing() || overdue_rising,
-            quiet,
-            climb: span,
-            released,
+            quiet: outcome.quiet,
+            climb: outcome.span,
+            released: outcome.released,
             frozen: tick.now_ns < self.frozen_until_ns,
             contrary,
         });
@@ -469,30 +300,11 @@ impl Watch {
         }
         match verdict {
             Verdict::Suspected | Verdict::Leaking if before < Verdict::Suspected => {
-                self.accused = Some(self.accusation(tick, best));
+                let climb = self.floor.sustained();
+                self.accused = Some(Accusation::of(&self.bank, tick.now_ns, best, climb.as_ref()));
             }
             Verdict::Healthy | Verdict::Growing => self.accused = None,
             _ => {}
-        }
-    }
-
-    fn accusation(&self, tick: &Tick<'_>, best: Option<&Survival>) -> Accused {
-        let now = self.bank.seconds(tick.now_ns);
-        let climb: Option<Climb> = self.floor.sustained();
-        let (scale, since, span) = match (best, climb) {
-            (Some(best), _) => {
-                let seconds = tick.now_ns.saturating_sub(best.since_ns) as f64 / 1e9;
-                (NOW, now - seconds, 0.0)
-            }
-            (None, Some(climb)) => (climb.scale, now - climb.age, climb.span),
-            (None, None) => (NOW, now, 0.0),
-        };
-        let base = floor_at(&self.bank.history(scale), since);
-        Accused {
-            scale,
-            base,
-            peak: base,
-            span,
         }
     }
 

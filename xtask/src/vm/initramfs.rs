@@ -1,11 +1,26 @@
 //! The test machine's whole file system: busybox, our init, leakwatch and what tests it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use xshell::{Shell, cmd};
 
 use super::Step;
+
+/// The loader and the libraries of the programs among `files`, where they look for them.
+fn libraries(sh: &Shell, files: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
+    let mut libraries = BTreeSet::new();
+    for file in files {
+        // It fails on what is not a dynamic program.
+        let listed = cmd!(sh, "ldd {file}").quiet().ignore_status().ignore_stderr().read()?;
+        let paths = listed.split_whitespace().filter(|word| word.starts_with('/'));
+        libraries.extend(paths.map(PathBuf::from));
+    }
+    Ok(libraries)
+}
 
 /// Packs programs and what they need, each to be found as `/NAME`, and the steps to run.
 pub(super) fn pack(sh: &Shell, directory: &Path, files: &[PathBuf], steps: &[Step]) -> Result<PathBuf> {
@@ -24,6 +39,11 @@ pub(super) fn pack(sh: &Shell, directory: &Path, files: &[PathBuf], steps: &[Ste
             .with_context(|| format!("{} is no file", file.display()))?;
         sh.copy_file(file, root.join(name))
             .with_context(|| format!("cannot copy {}", file.display()))?;
+    }
+    for library in libraries(sh, files)? {
+        let inside = root.join(library.strip_prefix("/")?);
+        sh.create_dir(inside.parent().context("a library is in a directory")?)?;
+        sh.copy_file(&library, inside)?;
     }
     let lines: Vec<_> = steps
         .iter()

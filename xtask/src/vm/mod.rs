@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{build, root, setup};
+use crate::{build, root};
 use kernels::{Kernel, Kernels};
 use qemu::Report;
 
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Record a leak on this host too, as root, and replay it in the machine, where nothing else is the same
     #[arg(long, conflicts_with_all = ["program", "arguments"])]
     replay: bool,
-    /// A static program to put into the machine instead of leakwatch
+    /// A program to put into the machine instead of leakwatch
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
     /// Run the program once with these arguments instead of the tests, and show its console: `-- top --once`
@@ -34,11 +34,9 @@ pub(crate) struct Args {
 
 /// The oldest supported kernel, Debian's stable ones, and the newest two that Debian has built.
 const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "6.18", "7.2"];
-/// The host's own target, named so that its flags reach no build script.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// The programs that go into the machine, by their names as cargo's binary targets; the one under test first.
-const PROGRAMS: &[&str] = &["leakwatch", "stress", "vm_exactness", "second_machine"];
+/// What goes into the machine beside leakwatch, by its names as cargo's binary targets.
+const TESTERS: &[&str] = &["stress", "vm_exactness", "second_machine"];
 /// What `second_machine record` leaves for `second_machine replay`.
 const RECORDED: &[&str] = &["recording", "seen", "kernel"];
 
@@ -98,7 +96,7 @@ pub(crate) fn vm(sh: &Shell, args: &Args) -> Result<()> {
     let cpu = qemu::cpu(sh)?;
     let programs = match &args.program {
         Some(path) => vec![sh.current_dir().join(path)],
-        None => build_static(sh, &directory)?,
+        None => build_programs(sh)?,
     };
     let trial = args.program.is_some() || !args.arguments.is_empty();
     let steps = if trial {
@@ -192,18 +190,14 @@ fn terminal_safe(console: &[u8]) -> String {
     String::from_utf8_lossy(console).replace(|c: char| c.is_control() && c != '\n' && c != '\t', "")
 }
 
-/// The programs linked statically, so that the machine needs no libraries, in a target directory of their own.
-fn build_static(sh: &Shell, directory: &Path) -> Result<Vec<PathBuf>> {
-    setup::build_needs(sh)?;
-    let target_dir = directory.join("build");
-    let packages = ["--package", "leakwatch", "--package", "leakwatch-tests"];
-    let binaries = PROGRAMS.iter().flat_map(|name| ["--bin", name]);
-    cmd!(
-        sh,
-        "cargo build --release --target {TARGET} --target-dir {target_dir} {packages...} {binaries...}"
-    )
-    .env("RUSTFLAGS", "-C target-feature=+crt-static")
-    .run()?;
-    let built = target_dir.join(TARGET).join("release");
-    Ok(PROGRAMS.iter().map(|name| built.join(name)).collect())
+/// The programs as they are released.
+fn build_programs(sh: &Shell) -> Result<Vec<PathBuf>> {
+    let leakwatch = build::release(sh)?;
+    let binaries = TESTERS.iter().flat_map(|name| ["--bin", name]);
+    cmd!(sh, "cargo build --release --package leakwatch-tests {binaries...}").run()?;
+    let testers: Vec<_> = TESTERS
+        .iter()
+        .map(|name| leakwatch.with_file_name(name))
+        .collect();
+    Ok([vec![leakwatch], testers].concat())
 }
