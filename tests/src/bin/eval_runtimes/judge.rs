@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use leakwatch::model::finding::{Finding, Verdict};
+use leakwatch::model::{
+    census::Counted,
+    finding::{Finding, Verdict},
+    snapshot::FrameRow,
+};
 
 use crate::program::{Form, Subject};
 
@@ -52,25 +56,55 @@ pub(crate) struct Named {
     pub(crate) name: String,
 }
 
-/// One of `names` in the first site or holder of a finding.
+/// One of `names` in the first site or holder of a finding: the function to look at first, else what is held, else their stacks.
 fn named(finding: &Finding, names: &[String]) -> Option<Named> {
-    let fits = |text: &str| names.iter().any(|name| text.contains(name.as_str()));
+    let fits = |text: &&str| names.iter().any(|name| text.contains(name.as_str()));
+    let in_stack = |frames: &[FrameRow]| {
+        let mut functions = frames.iter().filter_map(|frame| frame.function.as_deref());
+        functions.find(fits).map(str::to_owned)
+    };
     let site = finding.sites.first();
-    let function = site.and_then(|site| site.function.clone());
-    if let Some(name) = function.filter(|function| fits(function)) {
-        return Some(Named {
-            how: "function",
-            name,
-        });
+    let holder = finding.holders.first();
+    let function = || site?.function.as_deref().filter(fits).map(str::to_owned);
+    let thing = || {
+        let holder = holder?;
+        let name = Some(holder.name.as_str()).filter(fits)?.to_owned();
+        Some((how(holder.counted), name))
+    };
+    let waits = || Some((how_in_stack(holder?.counted), in_stack(&holder?.frames)?));
+    let stack = || Some(("in the stack", in_stack(&site?.frames)?));
+    let found = function()
+        .map(|name| ("function", name))
+        .or_else(thing)
+        .or_else(waits)
+        .or_else(stack);
+    found.map(|(how, name)| Named { how, name })
+}
+
+/// What a holder is, in a word.
+fn how(counted: Counted) -> &'static str {
+    match counted {
+        Counted::Goroutine => "goroutine",
+        Counted::AllocationSite => "allocation site",
+        Counted::Class => "class",
+        Counted::Type => "type",
+        Counted::ThreadPool => "thread pool",
+        Counted::HeapSpace => "part of the heap",
+        Counted::SizeClass => "size of chunks",
+        Counted::BeamProcess => "Erlang process",
     }
-    let frames = site.into_iter().flat_map(|site| &site.frames);
-    let name = frames
-        .filter_map(|frame| frame.function.clone())
-        .find(|name| fits(name));
-    name.map(|name| Named {
-        how: "in its stack",
-        name,
-    })
+}
+
+/// Whose stack it is.
+fn how_in_stack(counted: Counted) -> &'static str {
+    match counted {
+        Counted::Goroutine => "in the goroutine's stack",
+        Counted::AllocationSite => "in the stack of the allocation",
+        Counted::ThreadPool => "in the threads' stack",
+        Counted::Class | Counted::Type | Counted::HeapSpace | Counted::SizeClass | Counted::BeamProcess => {
+            "in the holder's stack"
+        }
+    }
 }
 
 /// A program, and what came of it.
@@ -129,15 +163,142 @@ impl Row {
         let Some(finding) = finding else {
             return format!("{label}: nothing was said");
         };
-        let site = finding.sites.first();
-        let evidence: Vec<&str> = finding.evidence.iter().map(|of| of.text.as_str()).collect();
+        let sites = finding.sites.iter().map(|site| {
+            let function = site.function.as_deref().unwrap_or("?");
+            format!("{function} {:.2}", site.share)
+        });
+        let holders = finding.holders.iter().map(|holder| {
+            let count = holder.counted.name();
+            format!("{count} {} {:.2}", holder.name, holder.share)
+        });
+        let evidence = finding.evidence.iter().map(|of| of.text.clone());
+        let all = |texts: Vec<String>| texts.join("; ");
         format!(
-            "{label}: {} {} at {} ({:.2}): {}",
+            "{label}: {} {} ({:.2}), sites: {}, holders: {}, evidence: {}",
             finding.verdict.name(),
             finding.resource.name(),
-            site.and_then(|site| site.function.as_deref()).unwrap_or("?"),
             finding.confidence,
-            evidence.join("; ")
+            all(sites.collect()),
+            all(holders.collect()),
+            all(evidence.collect()),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leakwatch::model::finding::{FindingSite, Holder, Resource, Subject};
+
+    use super::*;
+
+    fn frames(functions: &[&str]) -> Vec<FrameRow> {
+        let frame = |function: &&str| FrameRow {
+            function: Some((*function).to_owned()),
+            file: None,
+            line: None,
+            module: String::new(),
+            build_id: None,
+            address: 0,
+            inlined: false,
+            reason: None,
+        };
+        functions.iter().map(frame).collect()
+    }
+
+    fn site(function: &str, stack: &[&str]) -> FindingSite {
+        FindingSite {
+            kind: "first_touch".to_owned(),
+            function: Some(function.to_owned()),
+            live: None,
+            bytes: None,
+            share: 1.0,
+            oldest_seconds: None,
+            frames: frames(stack),
+        }
+    }
+
+    fn holder(counted: Counted, name: &str, stack: &[&str]) -> Holder {
+        Holder {
+            counted,
+            runtime: "any".to_owned(),
+            name: name.to_owned(),
+            count: 1,
+            bytes: None,
+            rate_per_second: 1.0,
+            bytes_per_second: None,
+            share: 1.0,
+            oldest_seconds: None,
+            frames: frames(stack),
+        }
+    }
+
+    fn finding(sites: Vec<FindingSite>, holders: Vec<Holder>) -> Finding {
+        Finding {
+            subject: Subject::Process,
+            pid: 1,
+            start_time_ns: 1,
+            process: "program".to_owned(),
+            exe: None,
+            cmdline: None,
+            runtime: None,
+            runtime_version: None,
+            allocator: None,
+            container: None,
+            resource: Resource::Memory,
+            kind: "heap".to_owned(),
+            verdict: Verdict::Growing,
+            class: None,
+            confidence: 0.1,
+            rate_per_second: None,
+            in_use: 0,
+            limit: None,
+            seconds_to_limit: None,
+            exhausting: false,
+            since_unix_ms: None,
+            evidence: Vec::new(),
+            sites,
+            holders,
+        }
+    }
+
+    fn how(sites: Vec<FindingSite>, holders: Vec<Holder>) -> Option<(&'static str, String)> {
+        let names = ["Session".to_owned(), "openSession".to_owned()];
+        named(&finding(sites, holders), &names).map(|named| (named.how, named.name))
+    }
+
+    #[test]
+    fn what_comes_first_names_it() {
+        let some = |how: &'static str, name: &str| Some((how, name.to_owned()));
+        let page = || site("renderPage", &["malloc", "renderPage"]);
+        let class = holder(Counted::Class, "Shop$Session", &[]);
+        assert_eq!(
+            how(vec![page()], vec![class.clone()]),
+            some("class", "Shop$Session")
+        );
+        let opened = site("openSession", &[]);
+        assert_eq!(
+            how(vec![opened], vec![class.clone()]),
+            some("function", "openSession")
+        );
+        let waits = holder(Counted::Goroutine, "main.main", &["park", "main.openSession"]);
+        assert_eq!(
+            how(Vec::new(), vec![waits]),
+            some("in the goroutine's stack", "main.openSession")
+        );
+        let below = site("malloc", &["malloc", "Shop.openSession"]);
+        assert_eq!(
+            how(vec![below], Vec::new()),
+            some("in the stack", "Shop.openSession")
+        );
+    }
+
+    #[test]
+    fn what_comes_second_does_not() {
+        let other = || site("renderPage", &["renderPage"]);
+        let class = || holder(Counted::Class, "Shop$Session", &[]);
+        let bytes = || holder(Counted::Class, "[B", &[]);
+        assert_eq!(how(vec![other(), site("openSession", &[])], Vec::new()), None);
+        assert_eq!(how(Vec::new(), vec![bytes(), class()]), None);
+        assert_eq!(how(Vec::new(), Vec::new()), None);
     }
 }
