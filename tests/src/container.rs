@@ -1,7 +1,7 @@
 //! Containers with a root and namespaces of their own, by runc.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -82,15 +82,33 @@ impl Bundle {
 
     /// Shows a directory of the host under the same path in it, read-only. After [`Bundle::configure`].
     pub fn mount(&self, path: &Path) -> Result<()> {
+        self.change(|config| {
+            let mounts = config["mounts"].as_array_mut().context("no mounts")?;
+            mounts.push(json!({
+                "destination": path,
+                "source": path,
+                "type": "bind",
+                "options": ["rbind", "ro"],
+            }));
+            Ok(())
+        })
+    }
+
+    /// Its root can be written to, as container engines have it, and it may have so many descriptors. After
+    /// [`Bundle::configure`].
+    pub fn relax(&self, descriptors: u64) -> Result<()> {
+        self.change(|config| {
+            config["root"]["readonly"] = json!(false);
+            config["process"]["rlimits"] =
+                json!([{ "type": "RLIMIT_NOFILE", "hard": descriptors, "soft": descriptors }]);
+            Ok(())
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
         let file = self.dir.path().join("config.json");
         let mut config: Value = serde_json::from_slice(&fs::read(&file)?)?;
-        let mounts = config["mounts"].as_array_mut().context("no mounts")?;
-        mounts.push(json!({
-            "destination": path,
-            "source": path,
-            "type": "bind",
-            "options": ["rbind", "ro"],
-        }));
+        change(&mut config)?;
         fs::write(file, serde_json::to_vec_pretty(&config)?)?;
         Ok(())
     }
@@ -139,21 +157,43 @@ impl<'a> Container<'a> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("leakwatch-member-{}-{number}", std::process::id());
+        let log = bundle.dir.path().join("log");
         let status = Command::new(&bundle.runc)
             .args(["run", "--detach", &name])
             .current_dir(bundle.dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
             .status()?;
-        ensure!(status.success(), "runc run ended with {status}");
-        Ok(Self { bundle, name })
+        let container = Self { bundle, name };
+        ensure!(
+            status.success(),
+            "runc run ended with {status}: {}",
+            container.complaints()
+        );
+        Ok(container)
+    }
+
+    /// An error if its first process has ended, with what it complained of.
+    pub fn ensure_runs(&self) -> Result<()> {
+        let state = self.state()?;
+        let status = state["status"].as_str().unwrap_or_default();
+        ensure!(status == "running", "it is {status}: {}", self.complaints());
+        Ok(())
+    }
+
+    fn complaints(&self) -> String {
+        fs::read_to_string(self.bundle.dir.path().join("log")).unwrap_or_default()
+    }
+
+    fn state(&self) -> Result<Value> {
+        let state = binary::stdout(&self.bundle.runc, ["state", &self.name])?;
+        Ok(serde_json::from_slice(&state)?)
     }
 
     /// Its first process, as the host counts.
     pub fn pid(&self) -> Result<u32> {
-        let state: Value =
-            serde_json::from_slice(&binary::stdout(&self.bundle.runc, ["state", &self.name])?)?;
-        Ok(u32::try_from(state["pid"].as_u64().context("no pid")?)?)
+        Ok(u32::try_from(self.state()?["pid"].as_u64().context("no pid")?)?)
     }
 }
 

@@ -131,7 +131,7 @@ fn watch(args: &Args, leakwatch: &Path, group: &[Subject]) -> Result<Vec<Row>> {
     let bundles: Vec<Bundle> = if args.container {
         let bundles = (1..).zip(group);
         bundles
-            .map(|(number, subject)| program::bundle(number, subject))
+            .map(|(number, subject)| program::bundle(number, subject, DESCRIPTORS))
             .collect::<Result<_>>()?
     } else {
         Vec::new()
@@ -162,11 +162,18 @@ fn watch(args: &Args, leakwatch: &Path, group: &[Subject]) -> Result<Vec<Row>> {
         ask += ASK;
         thread::sleep(ask.saturating_duration_since(Instant::now()));
     }
-    let mut broken: Vec<Option<String>> = programs
-        .iter_mut()
-        .map(|program| program.ensure_runs().err().map(|error| error.to_string()))
-        .collect();
-    broken.resize(group.len(), None);
+    let complaint = |runs: Result<()>| runs.err().map(|error| error.to_string());
+    let broken: Vec<Option<String>> = if args.container {
+        containers
+            .iter()
+            .map(|container| complaint(container.ensure_runs()))
+            .collect()
+    } else {
+        programs
+            .iter_mut()
+            .map(|program| complaint(program.ensure_runs()))
+            .collect()
+    };
     drop(programs);
     drop(containers);
     agent.stop(Signal::TERM)?;
