@@ -47,7 +47,7 @@ const LIBRARIES: [(&str, &[&str]); 6] = [
     ("go", &["runtime.", "internal/", "sync.", "reflect."]),
     ("python", &["builtins.", "collections.", "_"]),
     ("ruby", &["T_", "imemo"]),
-    ("beam", &["erlang:", "proc_lib:", "gen_server:"]),
+    ("erlang", &["erlang:", "proc_lib:", "gen_server:"]),
 ];
 /// The same in C++, whichever allocator it uses.
 const NATIVE: &str = "std::";

@@ -7,7 +7,7 @@ use crate::model::finding::{Resource, Verdict};
 use crate::present::findings::top_holder;
 
 /// Runtimes whose memory is not taken from an allocator that `leakwatch trace` can probe.
-const OWN_HEAP: [&str; 5] = ["go", "java", "node", "dotnet", "beam"];
+const OWN_HEAP: [&str; 5] = ["go", "java", "node", "dotnet", "erlang"];
 
 /// One command, and what it answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

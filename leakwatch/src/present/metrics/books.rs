@@ -8,7 +8,7 @@ use crate::model::census::{Census, Heap};
 
 /// Runtimes and allocators that get series.
 const RUNTIMES: [&str; 16] = [
-    "beam", "cpp", "dotnet", "glibc", "go", "java", "jemalloc", "lua", "mimalloc", "musl", "node", "perl",
+    "cpp", "dotnet", "erlang", "glibc", "go", "java", "jemalloc", "lua", "mimalloc", "musl", "node", "perl",
     "php", "python", "ruby", "tcmalloc",
 ];
 

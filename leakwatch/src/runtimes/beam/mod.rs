@@ -32,8 +32,8 @@ pub(super) struct Beam;
 
 impl Runtime for Beam {
     fn view(&self, target: &Target, memory: &mut Memory) -> Option<RuntimeView> {
-        // Its schedulers' threads; only then is the executable opened at every census.
-        if !target.threads().iter().any(|(_, name)| name.starts_with("erts_")) {
+        // Only then is the executable opened at every census.
+        if !target.threads().iter().any(|(_, name)| is_scheduler(name)) {
             return None;
         }
         let beam = target.executable().ok()?;
@@ -48,6 +48,11 @@ impl Runtime for Beam {
         }
         Some(view)
     }
+}
+
+/// Whether a thread is one of its schedulers: `1_scheduler`, in newer releases `erts_sched_1`.
+fn is_scheduler(name: &str) -> bool {
+    name.starts_with("erts_") || name.ends_with("_scheduler")
 }
 
 fn read(beam: &Binary, memory: &mut Memory, view: &mut RuntimeView) -> Result<(), Unknown> {
@@ -157,6 +162,18 @@ fn rows(memory: &mut impl TargetMemory, atoms: Atoms, counts: HashMap<[u64; 3], 
 mod tests {
     use super::*;
     use crate::target_memory::made_up::MadeUp;
+
+    #[test]
+    fn schedulers_are_known_by_their_threads() {
+        for (name, expected) in [
+            ("1_scheduler", true),
+            ("erts_sched_12", true),
+            ("sys_sig_dispatc", false),
+            ("scheduler", false),
+        ] {
+            assert_eq!(is_scheduler(name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn the_call_is_found_in_the_first_process_and_counted_in_all() {
