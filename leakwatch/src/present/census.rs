@@ -50,7 +50,8 @@ pub fn things(counted: Counted, name: &str) -> String {
         Counted::Class | Counted::Type => format!("{name} objects"),
         Counted::ThreadPool => format!("{name} threads"),
         Counted::HeapSpace => format!("{name} of the heap"),
-        Counted::SizeClass => format!("chunks of {name}"),
+        // It says already what they are.
+        Counted::SizeClass => name.to_owned(),
         Counted::BeamProcess => format!("{name} processes"),
     }
 }
