@@ -1,8 +1,7 @@
-"""A start that imports much, and then steady work; nothing leaks in either form."""
+"""A start that imports much, and then steady work: nothing leaks."""
 
 import importlib
 import json
-import sys
 import time
 
 MODULES = """argparse ast asyncio base64 calendar codecs collections concurrent.futures configparser contextlib copy csv
@@ -19,7 +18,7 @@ for name in MODULES:
         importlib.import_module(name)
     except ImportError:
         pass
-    time.sleep(0.05)
+    time.sleep(0.5)
 while time.monotonic() < stop:
     json.loads(json.dumps({str(number): list(range(20)) for number in range(200)}))
     time.sleep(0.1)
