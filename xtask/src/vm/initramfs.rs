@@ -15,7 +15,11 @@ fn libraries(sh: &Shell, files: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
     let mut libraries = BTreeSet::new();
     for file in files {
         // It fails on what is not a dynamic program.
-        let listed = cmd!(sh, "ldd {file}").quiet().ignore_status().ignore_stderr().read()?;
+        let listed = cmd!(sh, "ldd {file}")
+            .quiet()
+            .ignore_status()
+            .ignore_stderr()
+            .read()?;
         let paths = listed.split_whitespace().filter(|word| word.starts_with('/'));
         libraries.extend(paths.map(PathBuf::from));
     }

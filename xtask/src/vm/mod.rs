@@ -194,7 +194,11 @@ fn terminal_safe(console: &[u8]) -> String {
 fn build_programs(sh: &Shell) -> Result<Vec<PathBuf>> {
     let leakwatch = build::release(sh)?;
     let binaries = TESTERS.iter().flat_map(|name| ["--bin", name]);
-    cmd!(sh, "cargo build --release --package leakwatch-tests {binaries...}").run()?;
+    cmd!(
+        sh,
+        "cargo build --release --package leakwatch-tests {binaries...}"
+    )
+    .run()?;
     let testers: Vec<_> = TESTERS
         .iter()
         .map(|name| leakwatch.with_file_name(name))
