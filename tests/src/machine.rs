@@ -25,6 +25,15 @@ pub fn describe(command: &str) -> Result<String> {
     ))
 }
 
+/// The command that started this program, with the arguments it was given.
+pub fn command_line(command: &str) -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.is_empty() {
+        return command.to_owned();
+    }
+    format!("{command} -- {}", arguments.join(" "))
+}
+
 /// Processors this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

@@ -254,3 +254,19 @@ pub struct FrameRow {
     /// Why there is no name.
     pub reason: Option<String>,
 }
+
+impl FrameRow {
+    /// A frame of which nothing is known but its name.
+    pub fn named(function: String) -> Self {
+        Self {
+            function: Some(function),
+            file: None,
+            line: None,
+            module: String::new(),
+            build_id: None,
+            address: 0,
+            inlined: false,
+            reason: None,
+        }
+    }
+}

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Profile, ReadError, Resource, Sample, label, named};
-use crate::present::text;
+use super::{Profile, ReadError, Resource, Sample, label};
+use crate::{model::snapshot::FrameRow, present::text};
 
 /// What is still held, by stack, in alphabetical order; empty when nothing is.
 pub fn write(profile: &Profile) -> String {
@@ -85,7 +85,7 @@ fn parse(line: &str) -> Result<Sample, &'static str> {
         .and_then(|kind| kind.strip_prefix('[')?.strip_suffix(']'))
         .filter(|kind| Resource::of_kind(kind).is_some())
         .ok_or("does not say below the process what kind of thing is held")?;
-    let mut frames: Vec<_> = names.map(|name| named(name.to_owned())).collect();
+    let mut frames: Vec<_> = names.map(|name| FrameRow::named(name.to_owned())).collect();
     frames.reverse();
     Ok(Sample {
         pid,

@@ -250,21 +250,7 @@ fn of_process(process: &ProcessRow) -> Sample {
 
 /// A frame that is no function.
 fn bracketed(what: &str) -> FrameRow {
-    named(format!("[{what}]"))
-}
-
-/// A frame of which nothing is known but its name.
-fn named(name: String) -> FrameRow {
-    FrameRow {
-        function: Some(name),
-        file: None,
-        line: None,
-        module: String::new(),
-        build_id: None,
-        address: 0,
-        inlined: false,
-        reason: None,
-    }
+    FrameRow::named(format!("[{what}]"))
 }
 
 /// Why a file is no profile.

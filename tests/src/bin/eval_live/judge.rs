@@ -111,15 +111,12 @@ pub(crate) fn fails(role: Role, outcome: Outcome) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use leakwatch::model::{
-        finding::{FindingSite, Resource, Verdict},
-        snapshot::FrameRow,
-    };
+    use leakwatch::model::finding::{FindingSite, Resource, Verdict};
+    use leakwatch_tests::findings::{finding, site};
 
     use super::{Credit, Outcome, credit, decisive, fails, outcome};
     use crate::{
         catalog::{Grower, Leak, Role},
-        fixture::finding,
         program::Form,
         timeline::Timeline,
     };
@@ -202,25 +199,6 @@ mod tests {
 
     #[test]
     fn credit_is_for_the_first_site() {
-        let frame = |name: &str| FrameRow {
-            function: Some(name.to_owned()),
-            file: None,
-            line: None,
-            module: "program".to_owned(),
-            build_id: None,
-            address: 0,
-            inlined: false,
-            reason: None,
-        };
-        let site = |function: &str, frames: &[&str]| FindingSite {
-            kind: "file".to_owned(),
-            function: Some(function.to_owned()),
-            live: None,
-            bytes: None,
-            share: 1.0,
-            oldest_seconds: None,
-            frames: frames.iter().map(|name| frame(name)).collect(),
-        };
         let of = |sites: Vec<FindingSite>| {
             let mut finding = finding(Resource::Fd, Verdict::Leaking, 0.9);
             finding.sites = sites;

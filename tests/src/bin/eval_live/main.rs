@@ -2,8 +2,6 @@
 
 mod build;
 mod catalog;
-#[cfg(test)]
-mod fixture;
 mod growth;
 mod judge;
 mod program;
@@ -71,7 +69,7 @@ fn run(args: &Args) -> Result<()> {
         );
         Some(binary::leakwatch()?)
     };
-    let description = machine::describe("cargo xtask eval live")?;
+    let description = machine::describe(&machine::command_line("cargo xtask eval live"))?;
     let suite = suite::run(args, leakwatch.as_deref())?;
     if args.programs {
         println!("{}", report::programs(&suite.rows));

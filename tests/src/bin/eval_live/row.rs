@@ -193,11 +193,10 @@ mod tests {
     use std::time::Duration;
 
     use leakwatch::model::finding::{Resource, Verdict};
+    use leakwatch_tests::findings::finding;
 
     use super::{PROGRAM, Row, SAID};
-    use crate::{
-        catalog::CASES, fixture::finding, judge::Outcome, program::Form, program::Held, timeline::Timeline,
-    };
+    use crate::{catalog::CASES, judge::Outcome, program::Form, program::Held, timeline::Timeline};
 
     fn cell(row: &Row, heading: &str) -> String {
         let headings = PROGRAM.into_iter().chain(SAID);

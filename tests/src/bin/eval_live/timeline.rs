@@ -73,9 +73,9 @@ mod tests {
     use std::time::Duration;
 
     use leakwatch::model::finding::{Resource, Verdict};
+    use leakwatch_tests::findings::finding;
 
     use super::Timeline;
-    use crate::fixture::finding;
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

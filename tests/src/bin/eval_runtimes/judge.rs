@@ -187,35 +187,10 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use leakwatch::model::finding::{FindingSite, Holder, Resource, Subject};
+    use leakwatch::model::finding::{FindingSite, Holder, Resource};
+    use leakwatch_tests::findings::{self, frames, site};
 
     use super::*;
-
-    fn frames(functions: &[&str]) -> Vec<FrameRow> {
-        let frame = |function: &&str| FrameRow {
-            function: Some((*function).to_owned()),
-            file: None,
-            line: None,
-            module: String::new(),
-            build_id: None,
-            address: 0,
-            inlined: false,
-            reason: None,
-        };
-        functions.iter().map(frame).collect()
-    }
-
-    fn site(function: &str, stack: &[&str]) -> FindingSite {
-        FindingSite {
-            kind: "first_touch".to_owned(),
-            function: Some(function.to_owned()),
-            live: None,
-            bytes: None,
-            share: 1.0,
-            oldest_seconds: None,
-            frames: frames(stack),
-        }
-    }
 
     fn holder(counted: Counted, name: &str, stack: &[&str]) -> Holder {
         Holder {
@@ -234,30 +209,9 @@ mod tests {
 
     fn finding(sites: Vec<FindingSite>, holders: Vec<Holder>) -> Finding {
         Finding {
-            subject: Subject::Process,
-            pid: 1,
-            start_time_ns: 1,
-            process: "program".to_owned(),
-            exe: None,
-            cmdline: None,
-            runtime: None,
-            runtime_version: None,
-            allocator: None,
-            container: None,
-            resource: Resource::Memory,
-            kind: "heap".to_owned(),
-            verdict: Verdict::Growing,
-            class: None,
-            confidence: 0.1,
-            rate_per_second: None,
-            in_use: 0,
-            limit: None,
-            seconds_to_limit: None,
-            exhausting: false,
-            since_unix_ms: None,
-            evidence: Vec::new(),
             sites,
             holders,
+            ..findings::finding(Resource::Memory, Verdict::Growing, 0.1)
         }
     }
 

@@ -56,12 +56,7 @@ fn run(args: &Args) -> Result<()> {
         rustix::process::geteuid().is_root(),
         "probes need root: sudo -E cargo xtask eval runtimes"
     );
-    let command = std::env::args()
-        .skip(1)
-        .fold("cargo xtask eval runtimes --".to_owned(), |command, argument| {
-            command + " " + &argument
-        });
-    let description = machine::describe(&command)?;
+    let description = machine::describe(&machine::command_line("cargo xtask eval runtimes"))?;
     let rows = suite::run(args, &binary::leakwatch()?)?;
     let text = format!("{description}\n{}", report::text(&rows, args.duration.into()));
     println!("{text}");
