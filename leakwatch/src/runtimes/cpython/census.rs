@@ -86,10 +86,9 @@ pub(super) fn objects(process: &Process, memory: &mut Memory) -> Result<Objects,
             interpreters.iter().map(of).collect()
         }
     };
-    let threads: usize = interpreters
-        .iter()
-        .map(|&interpreter| process.threads(memory, interpreter).len())
-        .sum();
+    let count = interpreters.len();
+    let threads = process.threads(memory, interpreters);
+    let threads: usize = threads.iter().map(|(_, threads)| threads.len()).sum();
     let mut walk = Walk::new(process, memory);
     let mut collections = [0; 3];
     for &generations in &collectors {
@@ -107,7 +106,7 @@ pub(super) fn objects(process: &Process, memory: &mut Memory) -> Result<Objects,
     let [young, middle, old] = collections;
     Ok(Objects {
         counters: vec![
-            counter("interpreters", interpreters.len() as u64),
+            counter("interpreters", count as u64),
             counter("threads", threads as u64),
             counter("tracked_objects", walk.objects),
             counter("collections_generation_0", young),

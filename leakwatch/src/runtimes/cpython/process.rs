@@ -16,7 +16,7 @@ use crate::runtimes::{
     target::{Mapping, Target},
 };
 
-/// Interpreters of one process, and threads of one interpreter, that are looked at.
+/// Interpreters of one process, and threads of all of them, that are looked at.
 pub(super) const MAX_INTERPRETERS: usize = 1024;
 pub(super) const MAX_THREADS: usize = 64 << 10;
 
@@ -126,9 +126,8 @@ impl Process {
         if interpreters.is_empty() {
             return Err(Unknown::NotKept("it has not started yet"));
         }
-        for &interpreter in &interpreters {
+        for (interpreter, threads) in self.threads(memory, interpreters) {
             // The oldest: of those that come and go some are gone before they are looked at.
-            let threads = self.threads(memory, interpreter);
             let oldest = threads.iter().rev().take(MAX_COMPARED);
             let at = u64::from(self.layout.thread.interpreter);
             let owners: Vec<u64> = oldest
@@ -148,17 +147,26 @@ impl Process {
         list(memory, head, next, MAX_INTERPRETERS)
     }
 
-    /// The threads of one interpreter, the newest first.
-    pub(super) fn threads(&self, memory: &mut Memory, interpreter: u64) -> Vec<Thread> {
-        let head = interpreter.wrapping_add(u64::from(self.layout.interpreter.threads_head));
-        let next = u64::from(self.layout.thread.next);
-        let states = list(memory, head, next, MAX_THREADS);
-        let id = u64::from(self.layout.thread.thread_id);
-        let thread = |state: u64| {
-            let id = memory.value(state.wrapping_add(id)).ok()?;
-            Some(Thread { state, id })
+    /// The threads of each of `interpreters`, the newest first. The bound is on all of them together: lists that lead to each
+    /// other, or to themselves, cost no more than one.
+    pub(super) fn threads(&self, memory: &mut Memory, interpreters: Vec<u64>) -> Vec<(u64, Vec<Thread>)> {
+        let mut left = MAX_THREADS;
+        let with_threads = |interpreter: u64| {
+            let states = self.thread_states(memory, interpreter, left);
+            left -= states.len();
+            let id = u64::from(self.layout.thread.thread_id);
+            let thread = |state: u64| {
+                let id = memory.value(state.wrapping_add(id)).ok()?;
+                Some(Thread { state, id })
+            };
+            (interpreter, states.into_iter().filter_map(thread).collect())
         };
-        states.into_iter().filter_map(thread).collect()
+        interpreters.into_iter().map(with_threads).collect()
+    }
+
+    fn thread_states(&self, memory: &mut Memory, interpreter: u64, limit: usize) -> Vec<u64> {
+        let head = interpreter.wrapping_add(u64::from(self.layout.interpreter.threads_head));
+        list(memory, head, u64::from(self.layout.thread.next), limit)
     }
 
     /// How the probes find its frames.
@@ -199,9 +207,8 @@ impl Process {
         }
         let interpreters = self.interpreters(memory);
         let mut threads = Vec::new();
-        for interpreter in interpreters {
-            let oldest = self.threads(memory, interpreter).into_iter().rev();
-            threads.extend(oldest.take(MAX_COMPARED));
+        for (_, of_one) in self.threads(memory, interpreters) {
+            threads.extend(of_one.into_iter().rev().take(MAX_COMPARED));
         }
         let mut seen: Option<Vec<i32>> = None;
         for thread in threads.iter().take(MAX_COMPARED) {
@@ -351,5 +358,25 @@ mod tests {
         let broken = [8_u64];
         assert_eq!(list(&mut memory, broken.as_ptr() as u64, 0, 100), [8]);
         assert!(list(&mut memory, 8, 0, 100).is_empty());
+    }
+
+    #[test]
+    fn interpreters_that_lead_to_each_other_have_no_more_threads_than_one() {
+        let mut words = [0_u64; 1024];
+        let start = words.as_ptr() as u64;
+        words.fill(start);
+        let process = Process {
+            layout: layout::of(12).expect("known"),
+            runtime: start,
+            code_type: start,
+            type_type: start,
+            code: start,
+        };
+        let mut memory = Memory::of_process(std::process::id());
+        let interpreters = process.interpreters(&mut memory);
+        assert_eq!(interpreters.len(), MAX_INTERPRETERS);
+        let threads = process.threads(&mut memory, interpreters);
+        let count: usize = threads.iter().map(|(_, threads)| threads.len()).sum();
+        assert_eq!((threads.len(), count), (MAX_INTERPRETERS, MAX_THREADS));
     }
 }
