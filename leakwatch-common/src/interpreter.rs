@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::discriminants;
+use crate::{discriminants, settings::ABSENT};
 
 /// Processes whose frames are taken at a time: entries of the map `INTERPRETERS`.
 pub const MAX_INTERPRETERS: u32 = 1024;
@@ -57,20 +57,56 @@ pub struct Interpreter {
     pub thread_id_below: u32,
     /// From the thread pointer to a pointer to the thread's state; 0 when there is none.
     pub thread_local: i32,
-    /// Of a pointer to the innermost frame, in a thread state.
+    /// Of a pointer to the innermost frame, in a thread state; [`ABSENT`] when that is the last one on the stack.
     pub frame: u32,
-    /// Of the same, in what [`Self::frame`] leads to; [`crate::settings::ABSENT`] when that is the frame itself.
+    /// Of the same, in what [`Self::frame`] leads to; [`ABSENT`] when that is the frame itself.
     pub frame_behind: u32,
-    /// Of a pointer to the calling frame, in a frame; [`crate::settings::ABSENT`] when frames lie one behind the other.
+    /// Of a pointer to the calling frame, in a frame; [`ABSENT`] when frames lie one behind the other.
     pub frame_previous: u32,
     /// From a frame to the calling one, where they lie one behind the other.
     pub frame_stride: i32,
     /// Of the first word to take of a frame: the code that runs.
     pub frame_code: u32,
+    /// Of that word, in what [`Self::frame_code`] leads to; [`ABSENT`] when it is in the frame itself.
+    pub code_behind: u32,
     /// Of the second word: where in that code.
     pub frame_position: u32,
+    /// Of the second word of the innermost frame, in a thread state, where each frame has that of its caller; [`ABSENT`] where
+    /// each has its own.
+    pub position_ahead: u32,
+    /// Of the byte that says what a frame is of. Those whose byte is not [`Self::kind_value`] under [`Self::kind_mask`] are
+    /// passed over.
+    pub frame_kind: u32,
+    /// Bits of that byte that count; 0 when every frame is taken.
+    pub kind_mask: u32,
+    /// What they have to be.
+    pub kind_value: u32,
+    /// Of a pointer to what the next members are in, in a thread state; [`ABSENT`] when that is the state itself.
+    pub stack: u32,
+    /// Of a pointer to the first byte of the stack that frames lie on; [`ABSENT`] when they lie anywhere.
+    pub stack_start: u32,
+    /// Of how many elements the stack has up to its last frame, not that one included: 32 bits, negative when there is none.
+    pub stack_elements: u32,
+    /// Bytes of an element.
+    pub stack_element: u32,
+    /// So many bytes before the end the last frame begins: a stack may be measured in anything, and end with what is no frame.
+    pub stack_unused: u32,
     /// Explicit padding, 0.
     pub reserved: u32,
+}
+
+impl Default for Interpreter {
+    /// No threads; linked frames that have both words themselves.
+    fn default() -> Self {
+        Self {
+            frame_behind: ABSENT,
+            code_behind: ABSENT,
+            position_ahead: ABSENT,
+            stack: ABSENT,
+            stack_start: ABSENT,
+            ..Self::zeroed()
+        }
+    }
 }
 
 /// What is taken of one frame: words as they lie there. They follow the stack in a record.
@@ -84,5 +120,5 @@ pub struct FrameWords {
 }
 
 const _: () = assert!(size_of::<ImageKey>() == 8);
-const _: () = assert!(size_of::<Interpreter>() == 64);
+const _: () = assert!(size_of::<Interpreter>() == 104);
 const _: () = assert!(size_of::<FrameWords>() == 16);

@@ -73,6 +73,21 @@ pub struct Class {
     pub turn: u32,
 }
 
+/// A walk over an interpreter's frames, from the innermost on. In a map, because the verifier forgets what is stored there: of
+/// registers it would verify each way to find the frames with each number of them.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FrameWalk {
+    /// The frame that is next.
+    pub frame: u64,
+    /// Of what frames lie on.
+    pub start: u64,
+    /// From there to the frame that is farthest.
+    pub span: u64,
+    /// Where the next frame's function is, for interpreters that keep it apart.
+    pub position: u64,
+}
+
 /// What one CPU copies a stack into before it goes to the ring buffer. Value of the map `STACK_BUFFERS`, indexed by CPU.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -81,6 +96,8 @@ pub struct StackBuffer {
     pub busy: u32,
     /// Samples of this CPU.
     pub samples: u32,
+    /// Where the walk over an interpreter's frames is.
+    pub walk: FrameWalk,
     /// The record, which the bytes follow.
     pub taken: StackTaken,
     /// The stack and the frames; one page more than a stack may have, so that the verifier can see that no copy ends
@@ -92,4 +109,5 @@ const _: () = assert!(size_of::<StackTaken>() == 88);
 const _: () = assert!(MAX_FRAME_BYTES as usize == MAX_FRAMES as usize * size_of::<FrameWords>());
 const _: () = assert!(MAX_FRAME_BYTES < 4096);
 const _: () = assert!(size_of::<Class>() == 24);
-const _: () = assert!(size_of::<StackBuffer>() == 8 + 88 + 36_864);
+const _: () = assert!(size_of::<FrameWalk>() == 32);
+const _: () = assert!(size_of::<StackBuffer>() == 8 + 32 + 88 + 36_864);

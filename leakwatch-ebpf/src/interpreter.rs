@@ -1,13 +1,13 @@
 //! Frames of the functions that an interpreter runs, taken while the thread that runs them is in the kernel: nothing moves
 //! meanwhile. Which interpreter it is, is not known here; [`Interpreter`] says where its frames are.
 
-use core::{hint::black_box, mem::offset_of};
+use core::hint::black_box;
 
-use aya_ebpf::helpers::{bpf_probe_read_user, generated::bpf_probe_read_user as copy_user};
+use aya_ebpf::helpers::{bpf_probe_read_user, generated::bpf_probe_read_kernel as copy_words};
 use leakwatch_common::{
     interpreter::{FrameWords, ImageKey, Interpreter, MAX_FRAMES, MAX_SEARCHED, Search},
     settings::ABSENT,
-    stack::{MAX_FRAME_BYTES, MAX_STACK_BYTES, StackBuffer},
+    stack::{FrameWalk, MAX_FRAME_BYTES, MAX_STACK_BYTES, StackBuffer},
 };
 
 use crate::{kernel::task::Task, maps::INTERPRETERS};
@@ -20,71 +20,116 @@ macro_rules! member {
     }};
 }
 
-/// Puts the frames of the running thread behind the stack; how many there are. Of a process that is no interpreter's, none.
+/// Puts the frames of the running thread behind the stack, and says in `taken.frames` how many; of a process that is no
+/// interpreter's, none.
 #[inline(always)]
-pub(crate) fn take_frames(buffer: &mut StackBuffer, task: Task) -> u32 {
+pub(crate) fn take_frames(buffer: &mut StackBuffer, task: Task) {
     let key = ImageKey {
         tgid: buffer.taken.tgid,
         exec_id: buffer.taken.exec_id,
     };
     let Some(interpreter) = INTERPRETERS.get_ptr(key) else {
-        return 0;
+        return;
     };
-    innermost(interpreter, task).map_or(0, |frame| copy(interpreter, buffer, frame))
+    let Some(walk) = begin(interpreter, task) else {
+        return;
+    };
+    let at = &raw mut buffer.walk;
+    // SAFETY: `at` is in `buffer`. Volatile here and below, so that the compiler keeps nothing of it in registers.
+    unsafe { at.write_volatile(walk) };
+    copy(interpreter, buffer);
 }
 
-/// Copies words of this frame and of its callers.
+/// Copies words of the frames, the innermost first.
 #[inline(always)]
-fn copy(interpreter: *const Interpreter, buffer: &mut StackBuffer, innermost: u64) -> u32 {
-    let mut frame = innermost;
-    let mut taken = 0;
+fn copy(interpreter: *const Interpreter, buffer: &mut StackBuffer) {
+    let taken = &raw mut buffer.taken.frames;
+    let walk = &raw mut buffer.walk;
     for _ in 0..MAX_FRAMES {
-        if frame == 0 {
+        // SAFETY: both are in `buffer`.
+        let (
+            taken_before,
+            FrameWalk {
+                frame,
+                start,
+                span,
+                position,
+            },
+        ) = unsafe { (taken.read_volatile(), walk.read_volatile()) };
+        if frame == 0 || frame.wrapping_sub(start) > span {
             break;
         }
         // The compiler knows the range and drops the mask that the verifier needs.
-        let at =
-            black_box(buffer.taken.len + taken * size_of::<FrameWords>() as u32) & (2 * MAX_STACK_BYTES - 1);
+        let at = black_box(buffer.taken.len + taken_before * size_of::<FrameWords>() as u32)
+            & (2 * MAX_STACK_BYTES - 1);
         if at > MAX_STACK_BYTES + MAX_FRAME_BYTES - size_of::<FrameWords>() as u32 {
             break;
         }
-        let words = [
-            (offset_of!(FrameWords, code), member!(interpreter.frame_code)),
-            (
-                offset_of!(FrameWords, position),
-                member!(interpreter.frame_position),
-            ),
-        ];
-        let mut result = 0;
-        for (word, offset) in words {
-            // SAFETY: `at` and a word behind it are within `bytes`, which is longer than a stack by a page. The helper
-            // checks the user address and fails instead of faulting.
-            result |= unsafe {
-                copy_user(
-                    buffer.bytes.as_mut_ptr().add(at as usize).add(word).cast(),
-                    size_of::<u64>() as u32,
-                    frame.wrapping_add(u64::from(offset)) as *const _,
-                )
+        let Some(is_taken) = is_of_function(interpreter, frame) else {
+            break;
+        };
+        if is_taken {
+            let Some(mut words) = words(interpreter, frame) else {
+                break;
+            };
+            if member!(interpreter.position_ahead) != ABSENT {
+                // SAFETY: in `buffer`.
+                unsafe { (&raw mut (*walk).position).write_volatile(words.position) };
+                words.position = position;
+            }
+            // SAFETY: `at` and the words behind it are within `bytes`, which is longer than a stack by a page. A copy by the
+            // helper, because the place need not be aligned.
+            unsafe {
+                copy_words(
+                    buffer.bytes.as_mut_ptr().add(at as usize).cast(),
+                    size_of::<FrameWords>() as u32,
+                    (&raw const words).cast(),
+                );
+                taken.write_volatile(taken_before + 1);
             };
         }
-        if result != 0 {
-            break;
-        }
-        taken += 1;
         let previous = member!(interpreter.frame_previous);
-        frame = if previous == ABSENT {
+        let caller = if previous == ABSENT {
             let stride = i64::from(member!(interpreter.frame_stride));
             frame.wrapping_add(stride.cast_unsigned())
         } else {
             read(frame, previous).unwrap_or(0)
         };
+        // SAFETY: in `buffer`.
+        unsafe { (&raw mut (*walk).frame).write_volatile(caller) };
     }
-    taken
 }
 
-/// Address of the innermost frame of the running thread.
+/// Both words of a frame. One that leads nowhere is 0.
 #[inline(always)]
-fn innermost(interpreter: *const Interpreter, task: Task) -> Option<u64> {
+fn words(interpreter: *const Interpreter, frame: u64) -> Option<FrameWords> {
+    let code = read(frame, member!(interpreter.frame_code))?;
+    let position = read(frame, member!(interpreter.frame_position))?;
+    let behind = member!(interpreter.code_behind);
+    Some(FrameWords {
+        code: if behind == ABSENT {
+            code
+        } else {
+            read(code, behind).unwrap_or(0)
+        },
+        position,
+    })
+}
+
+/// Whether a frame is one of those that are taken.
+#[inline(always)]
+fn is_of_function(interpreter: *const Interpreter, frame: u64) -> Option<bool> {
+    let mask = member!(interpreter.kind_mask);
+    if mask == 0 {
+        return Some(true);
+    }
+    let kind = read(frame, member!(interpreter.frame_kind))?;
+    Some(kind & u64::from(mask & 0xff) == u64::from(member!(interpreter.kind_value)))
+}
+
+/// Finds the frames of the running thread.
+#[inline(always)]
+fn begin(interpreter: *const Interpreter, task: Task) -> Option<FrameWalk> {
     let root = member!(interpreter.root);
     let search = member!(interpreter.search);
     let state = if search == Search::Root as u32 {
@@ -96,13 +141,49 @@ fn innermost(interpreter: *const Interpreter, task: Task) -> Option<u64> {
     } else {
         state(interpreter, task.thread_pointer()?)?
     };
-    let frame = read(state, member!(interpreter.frame))?;
-    let behind = member!(interpreter.frame_behind);
-    if behind == ABSENT {
-        Some(frame)
+    let ahead = member!(interpreter.position_ahead);
+    let position = if ahead == ABSENT { 0 } else { read(state, ahead)? };
+    let (start, span) = extent(interpreter, state)?;
+    let at = member!(interpreter.frame);
+    let frame = if at == ABSENT {
+        start.wrapping_add(span)
     } else {
-        read(frame, behind)
+        read(state, at)?
+    };
+    let behind = member!(interpreter.frame_behind);
+    Some(FrameWalk {
+        frame: if behind == ABSENT {
+            frame
+        } else {
+            read(frame, behind)?
+        },
+        start,
+        span,
+        position,
+    })
+}
+
+/// Where frames may be: [`FrameWalk::start`] and [`FrameWalk::span`].
+#[inline(always)]
+fn extent(interpreter: *const Interpreter, state: u64) -> Option<(u64, u64)> {
+    let start = member!(interpreter.stack_start);
+    if start == ABSENT {
+        return Some((0, u64::MAX));
     }
+    let stack = member!(interpreter.stack);
+    let stack = if stack == ABSENT {
+        state
+    } else {
+        read(state, stack)?
+    };
+    let start = read(stack, start)?;
+    let elements = read(stack, member!(interpreter.stack_elements))? as u32;
+    if elements > i32::MAX as u32 {
+        return None;
+    }
+    let bytes = u64::from(elements) * u64::from(member!(interpreter.stack_element));
+    let unused = u64::from(member!(interpreter.stack_unused));
+    (bytes >= unused).then(|| (start, bytes - unused))
 }
 
 #[inline(always)]

@@ -196,7 +196,7 @@ fn fill(buffer: &mut StackBuffer, cpu: u32, registers: UserRegisters) -> Option<
         len: copy(buffer, registers.sp),
         frames: 0,
     };
-    buffer.taken.frames = interpreter::take_frames(buffer, task);
+    interpreter::take_frames(buffer, task);
     Some(sample)
 }
 

@@ -3,6 +3,11 @@
 
 use std::io;
 
+/// Longest text that is read, bytes.
+pub(crate) const MAX_TEXT: usize = 512;
+/// Bytes of a text that are read together: it may end just before what is not mapped.
+const TEXT_PIECE: u64 = 64;
+
 /// Reads the memory of one process.
 pub(crate) trait TargetMemory {
     /// Fills `buffer` with what lies at `address`.
@@ -27,6 +32,53 @@ pub(crate) trait TargetMemory {
     /// As of [`Self::read`].
     fn word(&mut self, address: u64) -> io::Result<u64> {
         self.words::<1>(address).map(|[word]| word)
+    }
+
+    /// The text there, up to a NUL byte; at most [`MAX_TEXT`] bytes of it.
+    ///
+    /// # Errors
+    /// As of [`Self::read`].
+    fn text(&mut self, address: u64) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let mut at = address;
+        while text.len() < MAX_TEXT {
+            let length = TEXT_PIECE - at % TEXT_PIECE;
+            let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
+            self.read(at, &mut piece)?;
+            if let Some(end) = piece.iter().position(|&byte| byte == 0) {
+                text.extend_from_slice(&piece[..end]);
+                break;
+            }
+            text.extend(piece);
+            at = at.checked_add(length).ok_or(io::ErrorKind::UnexpectedEof)?;
+        }
+        text.truncate(MAX_TEXT);
+        Ok(text)
+    }
+}
+
+/// Memory that is nothing but some bytes, for fuzzers.
+#[cfg(fuzzing)]
+pub(crate) mod flat {
+    use std::io;
+
+    use super::TargetMemory;
+
+    /// These bytes from `start` on; nothing else is mapped.
+    pub(crate) struct Flat<'a> {
+        pub(crate) start: u64,
+        pub(crate) bytes: &'a [u8],
+    }
+
+    impl TargetMemory for Flat<'_> {
+        fn read(&mut self, address: u64, buffer: &mut [u8]) -> io::Result<()> {
+            let from = address
+                .checked_sub(self.start)
+                .and_then(|from| usize::try_from(from).ok());
+            let found = from.and_then(|from| self.bytes.get(from..)?.get(..buffer.len()));
+            buffer.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        }
     }
 }
 

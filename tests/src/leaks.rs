@@ -59,7 +59,7 @@ impl Language {
         let output = dir.join(self.program());
         let built = match self {
             Self::C => c("leak.c", &output)?,
-            Self::Cpp => compile("g++", "g++", &["-std=c++17"], "leak.cc", &output)?,
+            Self::Cpp => cpp("leak.cc", &output)?,
             Self::Rust => rust("leak.rs", &output)?,
             Self::Go => go("leak.go", &output)?,
         };
@@ -150,6 +150,11 @@ impl Drop for Leak {
 /// Builds a C program of `tests/programs`, as a distribution would, and says whether there is a compiler.
 pub fn c(source: &str, output: &Path) -> Result<bool> {
     compile("gcc", "gcc", &["-std=gnu11"], source, output)
+}
+
+/// The same of C++.
+pub fn cpp(source: &str, output: &Path) -> Result<bool> {
+    compile("g++", "g++", &["-std=c++17"], source, output)
 }
 
 /// Builds a C program of `tests/programs` statically with musl, and says whether there is a compiler.

@@ -20,6 +20,7 @@ pub mod python;
 pub mod sites;
 pub mod stress;
 pub mod subject;
+pub mod subjects;
 pub mod table;
 pub mod tmux;
 pub mod truth;

@@ -84,6 +84,11 @@ impl Subject {
         census(self.pid())
     }
 
+    /// Ends it at once; until it is dropped, its pid stays its own.
+    pub fn kill(&mut self) -> Result<()> {
+        Ok(self.child.kill()?)
+    }
+
     fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {

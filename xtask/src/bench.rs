@@ -7,7 +7,7 @@ use xshell::{Shell, cmd};
 
 use crate::{build, root, setup};
 
-/// Measure what leakwatch costs, beside other tools: overhead, scale, unwinding (see `bench -- --help`)
+/// Measure what leakwatch costs, beside other tools: overhead, scale, unwinding, trace, census (see `bench -- --help`)
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// What to measure, and how
@@ -20,7 +20,7 @@ pub(crate) fn bench(sh: &Shell, args: &Args) -> Result<()> {
     let leakwatch = build::release(sh)?;
     cmd!(
         sh,
-        "cargo build --release --package leakwatch --example empty_probes --example stack_samples"
+        "cargo build --release --package leakwatch --example census --example empty_probes --example stack_samples"
     )
     .run()?;
     cmd!(sh, "cargo build --release --package leakwatch-tests --bin bench").run()?;

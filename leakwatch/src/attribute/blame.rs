@@ -4,6 +4,8 @@
 //! sorted into three layers by the tables below, and the innermost frame of the program's own layer is named. Libraries
 //! belong to the program: a connection pool is an answer.
 
+mod scripts;
+
 use crate::model::snapshot::FrameRow;
 
 /// Whose code a frame is.
@@ -71,7 +73,7 @@ const LIBRARIES: &[(Layer, &[&str])] = &[
 
 /// Executables that are an interpreter; a version may follow.
 const INTERPRETERS: &[&str] = &[
-    "beam.smp", "java", "node", "nodejs", "perl", "php", "php-fpm", "python", "ruby",
+    "beam.smp", "java", "lua", "node", "nodejs", "perl", "php", "php-fpm", "python", "ruby",
 ];
 
 /// A directory of the interpreter's own extensions (CPython).
@@ -193,18 +195,8 @@ const PREFIXES: &[(Layer, &[&str])] = &[
     ),
 ];
 
-/// Python code that is compiled into the interpreter.
-const PYTHON_FROZEN: &str = "<frozen ";
-/// Where the standard library of Python is: `/usr/lib/python3.11/`; and what in there is not of it.
-const PYTHON_STANDARD: &str = "/lib/python";
-const PYTHON_PACKAGES: &[&str] = &["/site-packages/", "/dist-packages/"];
-
 /// JavaScript of Node itself, in the names of a perf map: `JS:~onconnection node:net:1`.
 const NODE_OWN: &str = " node:";
-/// The module of a frame of JavaScript, and how the files of Node's own begin. V8's own functions (`forEach`) are in none.
-const NODE_MODULE: &str = "[node]";
-const NODE_FILE: &str = "node:";
-
 /// First elements of the import paths of Go's standard library.
 const GO_STANDARD: &[&str] = &[
     "archive",
@@ -285,12 +277,8 @@ pub fn blamed(frames: &[FrameRow]) -> Option<usize> {
 }
 
 fn layer(frame: &FrameRow) -> Layer {
-    if frame.module == NODE_MODULE {
-        let is_own = frame.file.as_ref().is_none_or(|file| file.starts_with(NODE_FILE));
-        return if is_own { Layer::Runtime } else { Layer::Program };
-    }
-    if frame.module == "[python]" {
-        return layer_of_python(frame.file.as_deref().unwrap_or_default());
+    if let Some(layer) = scripts::layer(&frame.module, frame.file.as_deref()) {
+        return layer;
     }
     let of_module = layer_of_module(&frame.module);
     let of_function = frame.function.as_deref().map(|function| {
@@ -298,21 +286,6 @@ fn layer(frame: &FrameRow) -> Layer {
         layer_of_function(function, matches!(suffix, None | Some(Some("go" | "s"))))
     });
     of_module.min(of_function.unwrap_or(Layer::Program))
-}
-
-/// What an interpreter runs is the program's own, unless it came with the interpreter.
-fn layer_of_python(file: &str) -> Layer {
-    let in_library = file.match_indices(PYTHON_STANDARD).any(|(at, found)| {
-        let version = &file[at + found.len()..];
-        let version = version.split('/').next().unwrap_or_default();
-        version.starts_with(|c: char| c.is_ascii_digit()) && version.contains('.')
-    });
-    let is_package = PYTHON_PACKAGES.iter().any(|packages| file.contains(packages));
-    if file.starts_with(PYTHON_FROZEN) || in_library && !is_package {
-        Layer::Runtime
-    } else {
-        Layer::Program
-    }
 }
 
 fn layer_of_module(path: &str) -> Layer {

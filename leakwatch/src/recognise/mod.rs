@@ -122,6 +122,12 @@ impl Recogniser {
     }
 }
 
+/// Reads a file as that of a runtime; what comes of it does not matter.
+#[cfg(fuzzing)]
+pub(crate) fn read_file(file: File) {
+    let _ = FileFacts::read(file, "/usr/lib/libpython3.11.so.1.0");
+}
+
 /// The libraries that are worth a look, each once.
 fn libraries(maps: &str) -> BTreeSet<Library<'_>> {
     let mut paths = BTreeSet::new();

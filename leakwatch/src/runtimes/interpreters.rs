@@ -16,9 +16,12 @@ use leakwatch_common::interpreter::{FrameWords, ImageKey, Interpreter, MAX_FRAME
 use log::{debug, warn};
 
 use super::{INTERPRETERS, Unknown, memory::Memory, target::Target};
-use crate::model::{
-    identity::ProcessId,
-    stack::{Function, ScriptFunction, ScriptStack},
+use crate::{
+    model::{
+        identity::ProcessId,
+        stack::{Function, ScriptFunction, ScriptStack},
+    },
+    recognise::Recogniser,
 };
 
 /// An image is looked at so often before it is given up: an interpreter is there only when it has started. The distance
@@ -226,8 +229,9 @@ impl Worker {
         thread::Builder::new()
             .name("interpreters".to_owned())
             .spawn(move || {
+                let mut recogniser = Recogniser::default();
                 for (image, interpreted) in images {
-                    let followed = follow(image.0, interpreted);
+                    let followed = follow(image.0, interpreted, &mut recogniser);
                     if outcomes.send((image, interpreted.name(), followed)).is_err() {
                         return;
                     }
@@ -237,8 +241,13 @@ impl Worker {
     }
 }
 
-fn follow(process: ProcessId, interpreted: &dyn Interpreted) -> Result<Followed, Unknown> {
-    let target = Target::open(process)?;
+fn follow(
+    process: ProcessId,
+    interpreted: &dyn Interpreted,
+    recogniser: &mut Recogniser,
+) -> Result<Followed, Unknown> {
+    let mut target = Target::open(process)?;
+    target.recognise(recogniser);
     let mut memory = Memory::of(&target);
     interpreted.follow(&target, &mut memory)
 }

@@ -6,7 +6,10 @@ use bytemuck::AnyBitPattern;
 use libc::{iovec, process_vm_readv};
 
 use super::target::Target;
-use crate::target_memory::TargetMemory;
+use crate::{
+    model::sanitize,
+    target_memory::{MAX_TEXT, TargetMemory},
+};
 
 /// A read asks for a page of a process, which the kernel gives it if it is swapped out; whole mappings are therefore read by
 /// resident pages only.
@@ -20,10 +23,9 @@ const BLOCK: u64 = 16 << 10;
 const SLOTS: usize = 1024;
 /// Pieces of one system call (`UIO_MAXIOV` allows 1024).
 const PIECES: usize = 512;
-/// Longest text that is read.
-const MAX_TEXT: usize = 512;
 /// Bits of an entry of `pagemap` (Documentation/admin-guide/mm/pagemap.rst).
 const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
 
 /// Reads one process's memory.
 pub(super) struct Memory {
@@ -110,28 +112,15 @@ impl Memory {
         self.slots.clear();
     }
 
-    /// The text there, up to a NUL byte; at most [`MAX_TEXT`] bytes of it.
+    /// So many bytes of text there, control characters replaced; at most [`MAX_TEXT`] bytes of it.
     ///
     /// # Errors
     /// As of [`Self::read`].
-    pub(super) fn text(&mut self, address: u64) -> io::Result<Vec<u8>> {
-        let mut text = Vec::new();
-        let mut at = address;
-        while text.len() < MAX_TEXT {
-            let page_ends = at - at % PAGE + PAGE;
-            let length = usize::try_from(page_ends - at)
-                .unwrap_or(0)
-                .min(MAX_TEXT - text.len());
-            let mut piece = vec![0; length.min(64)];
-            self.read(at, &mut piece)?;
-            if let Some(end) = piece.iter().position(|&byte| byte == 0) {
-                text.extend_from_slice(&piece[..end]);
-                return Ok(text);
-            }
-            at += piece.len() as u64;
-            text.extend(piece);
-        }
-        Ok(text)
+    pub(super) fn counted_text(&mut self, address: u64, length: u64) -> io::Result<String> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(MAX_TEXT);
+        let mut bytes = vec![0; length];
+        self.read(address, &mut bytes)?;
+        Ok(sanitize::text(&bytes))
     }
 
     /// Reads `size` bytes at each of `addresses`, one after the other, into `buffer`; what cannot be read stays 0 there.
@@ -213,6 +202,16 @@ impl Memory {
             at += pages * PAGE;
         }
         Ok(None)
+    }
+
+    /// Whether the page of this address was ever touched. One that was not would be mapped by reading it, and the table that
+    /// it is mapped by is memory of the process.
+    pub(super) fn is_touched(&mut self, address: u64) -> bool {
+        let mut entry = [0; 8];
+        let read = self
+            .pagemap()
+            .and_then(|pagemap| pagemap.read_exact_at(&mut entry, address / PAGE * 8));
+        read.is_ok() && u64::from_ne_bytes(entry) & (PRESENT | SWAPPED) != 0
     }
 
     fn pagemap(&mut self) -> io::Result<&File> {
@@ -314,7 +313,12 @@ mod tests {
             memory.text(c"a name".as_ptr() as u64).ok(),
             Some(b"a name".to_vec())
         );
-        assert!(memory.value::<u64>(8).is_err());
+        let text = "a\u{1b}name and more";
+        assert_eq!(
+            memory.counted_text(text.as_ptr() as u64, 6).ok(),
+            Some("a\u{fffd}name".to_owned())
+        );
+        assert!(memory.value::<u64>(8).is_err() && memory.counted_text(8, u64::MAX).is_err());
     }
 
     #[test]
@@ -342,5 +346,7 @@ mod tests {
             .resident(start, start + (64 << 12), piece)
             .expect("own pages are known");
         assert_eq!(seen, [(5, 2, 1), (60, 1, 3)]);
+        let touched = [4_u64, 5, 60, 61].map(|page| own().is_touched(start + (page << 12)));
+        assert_eq!(touched, [false, true, true, false]);
     }
 }

@@ -11,16 +11,23 @@ mod beam;
 mod binary;
 mod cpython;
 mod dotnet;
+#[cfg(test)]
+mod fixture;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod glibc;
 mod go;
 mod interpreters;
 mod jvm;
+mod lua;
 mod memory;
 mod node;
 mod other_allocators;
+mod perl;
+mod php;
+mod ruby;
 mod target;
+mod thread_local;
 mod worker;
 
 use std::{collections::HashMap, fmt, io};
@@ -32,7 +39,11 @@ use self::{
     cpython::CPython,
     interpreters::Interpreted,
     jvm::Jvm,
+    lua::Lua,
     memory::Memory,
+    perl::Perl,
+    php::Php,
+    ruby::Ruby,
     target::Target,
     worker::{Job, Outcome, Worker},
 };
@@ -59,7 +70,7 @@ const RUNTIMES: &[&dyn Runtime] = &[
 ];
 
 /// Those whose frames are taken with stacks.
-const INTERPRETERS: &[&dyn Interpreted] = &[&CPython];
+const INTERPRETERS: &[&dyn Interpreted] = &[&CPython, &Php, &Ruby, &Perl, &Lua];
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.

@@ -3,14 +3,15 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader},
+    os::unix::fs::FileExt as _,
 };
 
-use super::binary::Binary;
+use super::{Unknown, binary::Binary};
 use crate::{
     model::{identity::ProcessId, sanitize},
     process_maps::{self, MapsLine},
     process_stat,
-    recognise::{Allocator, Recogniser},
+    recognise::{Allocator, Recognised, Recogniser},
     target_file::Found,
 };
 
@@ -50,8 +51,11 @@ impl Mapping {
 /// A process, as it was when it was opened.
 pub(super) struct Target {
     process: ProcessId,
+    /// Of the address space that it had when this was opened, whatever becomes of the process and its pid: the kernel holds
+    /// on to that, and shows nothing once its last user is gone.
+    maps: File,
     mappings: Vec<Mapping>,
-    allocator: Option<Allocator>,
+    recognised: Recognised,
 }
 
 impl Target {
@@ -60,36 +64,55 @@ impl Target {
     /// # Errors
     /// When it is gone, is another one by now, or may not be read.
     pub(super) fn open(process: ProcessId) -> io::Result<Self> {
-        let mappings = parse(File::open(format!("/proc/{}/maps", process.pid))?)?;
+        let maps = File::open(format!("/proc/{}/maps", process.pid))?;
+        let mappings = parse(&maps)?;
         if mappings.is_empty() || !process_stat::is_alive(process) {
             return Err(io::ErrorKind::NotFound.into());
         }
         Ok(Self {
             process,
+            maps,
             mappings,
-            allocator: None,
+            recognised: Recognised::default(),
         })
     }
 
-    /// Finds out what answers its `malloc`.
+    /// Finds out what runs in it, and what answers its `malloc`.
     pub(super) fn recognise(&mut self, recogniser: &mut Recogniser) {
         let pid = self.process.pid;
         let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-        self.allocator = recogniser.process(pid, &String::from_utf8_lossy(&maps)).allocator;
+        self.recognised = recogniser.process(pid, &String::from_utf8_lossy(&maps));
     }
 
     /// What answers its `malloc`; `None` when that is not known.
     pub(super) fn allocator(&self) -> Option<&Allocator> {
-        self.allocator.as_ref()
+        self.recognised.allocator.as_ref()
+    }
+
+    /// What is known of the series (`8.2`) that the version of its runtime is of.
+    ///
+    /// # Errors
+    /// When nothing is.
+    pub(super) fn of_series<'a, T>(&self, name: &str, known: &'a [(&str, T)]) -> Result<&'a T, Unknown> {
+        let version = self.recognised.runtime_version.as_deref();
+        let version = version.ok_or(Unknown::NotKept("its version cannot be told from its files"))?;
+        let is_of = |series: &str| {
+            let rest = version.strip_prefix(series);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let found = known.iter().find(|(series, _)| is_of(series));
+        found
+            .map(|(_, known)| known)
+            .ok_or_else(|| Unknown::Version(format!("{name} {version}")))
     }
 
     pub(super) fn process(&self) -> ProcessId {
         self.process
     }
 
-    /// Whether it still is.
-    pub(super) fn is_alive(&self) -> bool {
-        process_stat::is_alive(self.process)
+    /// Whether the memory that was read is still there: the process has neither ended, nor become another program.
+    pub(super) fn is_there(&self) -> bool {
+        matches!(self.maps.read_at(&mut [0], 0), Ok(1))
     }
 
     /// What it maps, in ascending order.
@@ -121,6 +144,28 @@ impl Target {
             (other.inode, &other.name) == (mapping.inode, &mapping.name) && !other.is_anonymous()
         });
         Binary::read(file, &of_file.cloned().collect::<Vec<_>>())
+    }
+
+    /// The file that defines a symbol: the executable, or a library whose name begins so.
+    pub(super) fn definer(&self, symbol: &str, library: &str) -> Option<(&Mapping, Binary)> {
+        let is_library = |name: &str| name.starts_with(library) && name.contains(".so");
+        let files = [self.executable_mapping().ok(), self.mapped_file(is_library)];
+        files.into_iter().flatten().find_map(|mapping| {
+            let binary = self.binary(mapping).ok()?;
+            binary.symbol(symbol).is_some().then_some((mapping, binary))
+        })
+    }
+
+    /// An address in the code of the file that is mapped there.
+    ///
+    /// # Errors
+    /// When none of its code is mapped.
+    pub(super) fn code_of(&self, mapping: &Mapping) -> Result<u64, Unknown> {
+        let is_code = |other: &&Mapping| {
+            other.executable && (other.inode, &other.name) == (mapping.inode, &mapping.name)
+        };
+        let code = self.mappings.iter().find(is_code);
+        Ok(code.ok_or(Unknown::Layout("none of its code is mapped"))?.start)
     }
 
     /// The executable.
@@ -192,18 +237,67 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        process::{Command, Stdio},
+        thread,
+        time::{Duration, Instant},
+    };
+
     use super::*;
 
     #[test]
     fn this_process_is_read() {
         let target = Target::open(process_stat::own()).expect("alive");
-        assert!(target.is_alive());
+        assert!(target.is_there());
         let on_stack = 0_u8;
         let stack = target.mapping(&raw const on_stack as u64).expect("mapped");
         assert!(stack.writable && stack.is_anonymous());
         let binary = target.executable().expect("readable");
         assert!(binary.section(".text").is_some());
         assert!(target.mapped_file(|name| name.starts_with("libc.so")).is_some());
+    }
+
+    #[test]
+    fn a_process_that_ends_or_becomes_another_program_is_not_there() {
+        let mut child = Command::new("sh")
+            .args(["-c", "read -r _; exec sleep 600"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("sh starts");
+        let process = process_stat::of(child.id()).expect("alive");
+        let ends = |target: &Target| {
+            let until = Instant::now() + Duration::from_secs(30);
+            while target.is_there() {
+                assert!(Instant::now() < until, "it is still there");
+                thread::sleep(Duration::from_millis(5));
+            }
+        };
+        let before = Target::open(process).expect("alive");
+        assert!(before.is_there());
+        drop(child.stdin.take());
+        ends(&before);
+        let after = Target::open(process).expect("alive");
+        assert!(after.is_there() && !before.is_there());
+        child.kill().expect("it is ours");
+        // Not waited for: its pid and its start are still those that they were.
+        ends(&after);
+        child.wait().expect("it is ours");
+        assert!(!after.is_there());
+    }
+
+    #[test]
+    fn versions_are_of_a_series() {
+        let mut target = Target::open(process_stat::own()).expect("alive");
+        let known = [("8.2", 'a'), ("8", 'b')];
+        let mut of = |version: Option<&str>| {
+            target.recognised.runtime_version = version.map(Into::into);
+            target.of_series("PHP", &known).ok().copied()
+        };
+        assert_eq!(of(Some("8.2.36")), Some('a'));
+        assert_eq!(of(Some("8.2")), Some('a'));
+        assert_eq!(of(Some("8.20.1")), Some('b'));
+        assert_eq!(of(Some("18.2.1")), None);
+        assert_eq!(of(None), None);
     }
 
     #[test]

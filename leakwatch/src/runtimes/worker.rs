@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::{RUNTIMES, memory::Memory, target::Target};
+use super::{RUNTIMES, memory::Memory, target::Target, unknown};
 use crate::{
     model::{
         census::{Census, CensusWish, MAX_ROWS, RuntimeView},
@@ -58,6 +58,9 @@ impl Worker {
     }
 }
 
+/// What is said of a process that was gone before all of it was read: what was read until then may be any part of it.
+const ENDED: &str = "it ended, or became another program, while it was counted";
+
 /// `None` when the process is gone, is another one by now, or has no runtime that is known.
 pub(super) fn census(process: ProcessId, now_ns: u64, recogniser: &mut Recogniser) -> Option<Census> {
     let began = Instant::now();
@@ -68,8 +71,14 @@ pub(super) fn census(process: ProcessId, now_ns: u64, recogniser: &mut Recognise
         .iter()
         .filter_map(|runtime| runtime.view(&target, &mut memory))
         .map(bounded);
-    let views: Vec<RuntimeView> = views.collect();
-    (!views.is_empty() && target.is_alive()).then(|| Census {
+    let mut views: Vec<RuntimeView> = views.collect();
+    if !target.is_there() {
+        views = views
+            .into_iter()
+            .map(|view| unknown(&view.runtime, view.version, &ENDED))
+            .collect();
+    }
+    (!views.is_empty()).then(|| Census {
         process,
         taken_ns: now_ns,
         took_ns: u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX),

@@ -13,8 +13,8 @@ use std::{
 use object::{
     LittleEndian,
     elf::{
-        FileHeader64, NT_GNU_BUILD_ID, PT_LOAD, ProgramHeader64, SHF_COMPRESSED, SHT_NOBITS, SHT_NOTE,
-        SectionHeader64,
+        FileHeader64, NT_GNU_BUILD_ID, PT_LOAD, PT_TLS, ProgramHeader64, SHF_COMPRESSED, SHT_NOBITS,
+        SHT_NOTE, SectionHeader64,
     },
     pod,
     read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _},
@@ -111,14 +111,7 @@ impl ElfFile {
     /// # Errors
     /// When the file has no such table, or a broken one.
     pub(crate) fn load_segments(&self) -> Result<Vec<LoadSegment>, Reason> {
-        let count = usize::from(self.header.e_phnum(ORDER));
-        if count > MAX_SEGMENTS || usize::from(self.header.e_phentsize(ORDER)) != size_of::<Segment>() {
-            return Err(Reason::BrokenElf);
-        }
-        let mut table = vec![0; count * size_of::<Segment>()];
-        read_at(&self.file, &mut table, self.header.e_phoff(ORDER))?;
-        let (segments, _) =
-            pod::slice_from_bytes::<Segment>(&table, count).map_err(|()| Reason::BrokenElf)?;
+        let segments = self.segments()?;
         let loaded = segments.iter().filter(|segment| segment.p_type(ORDER) == PT_LOAD);
         let loaded = loaded.map(|segment| {
             let start = segment.p_offset(ORDER);
@@ -128,6 +121,26 @@ impl ElfFile {
             }
         });
         Ok(loaded.collect())
+    }
+
+    /// How much room its thread-local variables take in each thread, whole units of their alignment; `None` when it has none.
+    pub(crate) fn thread_local_size(&self) -> Option<u64> {
+        let segments = self.segments().ok()?;
+        let segment = segments.iter().find(|segment| segment.p_type(ORDER) == PT_TLS)?;
+        let alignment = segment.p_align(ORDER).max(1);
+        segment.p_memsz(ORDER).checked_next_multiple_of(alignment)
+    }
+
+    fn segments(&self) -> Result<Vec<Segment>, Reason> {
+        let count = usize::from(self.header.e_phnum(ORDER));
+        if count > MAX_SEGMENTS || usize::from(self.header.e_phentsize(ORDER)) != size_of::<Segment>() {
+            return Err(Reason::BrokenElf);
+        }
+        let mut table = vec![0; count * size_of::<Segment>()];
+        read_at(&self.file, &mut table, self.header.e_phoff(ORDER))?;
+        let (segments, _) =
+            pod::slice_from_bytes::<Segment>(&table, count).map_err(|()| Reason::BrokenElf)?;
+        Ok(segments.to_vec())
     }
 
     /// A section's name; empty when it has none.

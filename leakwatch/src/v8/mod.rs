@@ -15,6 +15,8 @@ pub(crate) mod page;
 #[cfg(test)]
 mod sample;
 pub(crate) mod shape;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod stated;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -3,8 +3,9 @@
 use super::{
     class::Name,
     metadata::{Layout, Unknown},
-    sample::{CONTEXT, Heap, OBJECT, layout, small, values},
+    sample::{CONTEXT, Heap, OBJECT, small},
     shape::Shape,
+    stated::{layout, values},
 };
 
 const SOURCE: &str = "// one\n// two\nfunction handle() {\n}\n";

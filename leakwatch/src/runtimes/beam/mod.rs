@@ -4,6 +4,8 @@
 //! looked for in the first process, of which it is known.
 
 mod atoms;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod table;
 
 use std::collections::HashMap;
@@ -88,7 +90,10 @@ fn read(beam: &Binary, memory: &mut Memory, view: &mut RuntimeView) -> Result<()
         .collect();
     let elements = processes.elements(memory, MAX_PROCESSES)?;
     let offset = initial_call(memory, &elements, atoms)?;
-    let calls: Vec<u64> = elements.iter().map(|process| process + offset).collect();
+    let calls: Vec<u64> = elements
+        .iter()
+        .map(|process| process.wrapping_add(offset))
+        .collect();
     let mut buffer = Vec::new();
     memory.scattered(&calls, CALL, &mut buffer);
     let counts = by_call(&buffer);

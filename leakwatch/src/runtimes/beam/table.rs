@@ -61,7 +61,10 @@ impl Table {
         while at < self.max && (found.len() as u64) < self.count && found.len() < limit {
             let together = (self.max - at).min(TOGETHER.into());
             let words = &mut words[..usize::try_from(together).unwrap_or(0)];
-            memory.read(self.elements + at * 8, bytemuck::cast_slice_mut(words))?;
+            memory.read(
+                self.elements.wrapping_add(at * 8),
+                bytemuck::cast_slice_mut(words),
+            )?;
             let alive = words
                 .iter()
                 .filter(|&&word| word != 0 && word != self.invalid && word % 8 == 0);

@@ -9,23 +9,15 @@ use super::{
     layout, lines,
     process::Process,
 };
-use crate::runtimes::{interpreters::ReadsFrames as _, memory::Memory};
+use crate::runtimes::{fuzzing::memory_of, interpreters::ReadsFrames as _, memory::Memory};
 
 const MINORS: std::ops::Range<u32> = 8..14;
-/// Words of memory at the most: each step of a walk is a system call.
-const MAX_WORDS: usize = 4096;
 
-/// The bytes become memory of this process: a small number in them leads to that word of them.
+/// The bytes become memory of this process, as of [`memory_of`].
 pub(in crate::runtimes) fn read(bytes: &[u8]) {
-    let mut words: Vec<u64> = bytes
-        .chunks_exact(8)
-        .take(MAX_WORDS)
-        .filter_map(|word| Some(u64::from_le_bytes(*word.first_chunk()?)))
-        .collect();
+    let words = memory_of(bytes);
     let start = words.as_ptr() as u64;
     let count = words.len() as u64;
-    let address = |word: u64| if word < count { start + 8 * word } else { word };
-    words.iter_mut().for_each(|word| *word = address(*word));
     let mut memory = Memory::of_process(std::process::id());
     for minor in MINORS {
         let Some(mut layout) = layout::of(minor) else {

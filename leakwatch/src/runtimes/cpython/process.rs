@@ -14,6 +14,7 @@ use crate::runtimes::{
     binary::Binary,
     memory::Memory,
     target::{Mapping, Target},
+    thread_local,
 };
 
 /// Interpreters of one process, and threads of all of them, that are looked at.
@@ -22,13 +23,7 @@ pub(super) const MAX_THREADS: usize = 64 << 10;
 
 /// `PyObject.ob_type`
 const TYPE: u64 = 8;
-/// How far from its thread pointer a thread's own variables are looked for, and its thread-specific data: the C library's
-/// description of a thread has about 2 KiB, and begins where the pointer leads (glibc and musl on x86-64).
-const BELOW: u64 = 4096;
-const ABOVE: u64 = 2304;
-/// In pieces: what is below or above may not be mapped.
-const PIECE: u64 = 256;
-/// Threads that are held against each other for that.
+/// Threads that are held against each other to see where each keeps a pointer to its state.
 const MAX_COMPARED: usize = 16;
 
 /// A process that runs CPython, of a version whose layout is known.
@@ -102,16 +97,12 @@ impl Process {
             }
             layout = offsets.correct(layout)?;
         }
-        let code = target
-            .mappings()
-            .iter()
-            .find(|other| other.executable && (other.inode, &other.name) == (mapping.inode, &mapping.name));
         Ok(Self {
             layout,
             runtime,
             code_type: symbol("PyCode_Type")?,
             type_type: symbol("PyType_Type")?,
-            code: code.ok_or(Unknown::Layout("none of its code is mapped"))?.start,
+            code: target.code_of(mapping)?,
         })
     }
 
@@ -191,10 +182,9 @@ impl Process {
             frame: thread.frame,
             frame_behind: thread.frame_behind.unwrap_or(ABSENT),
             frame_previous: frame.previous,
-            frame_stride: 0,
             frame_code: frame.code,
             frame_position: frame.position,
-            reserved: 0,
+            ..Interpreter::default()
         }
     }
 
@@ -212,7 +202,7 @@ impl Process {
         }
         let mut seen: Option<Vec<i32>> = None;
         for thread in threads.iter().take(MAX_COMPARED) {
-            let here = distances(memory, *thread);
+            let here = thread_local::distances(memory, thread.id, thread.state);
             match &mut seen {
                 None => seen = Some(here),
                 Some(seen) => seen.retain(|distance| here.contains(distance)),
@@ -228,29 +218,6 @@ impl Process {
 /// The type of an object; `None` when there is no object.
 pub(super) fn type_of(memory: &mut Memory, object: u64) -> Option<u64> {
     memory.value(object.wrapping_add(TYPE)).ok()
-}
-
-/// Where around its thread pointer a thread has a pointer to its state.
-fn distances(memory: &mut Memory, thread: Thread) -> Vec<i32> {
-    let mut distances = Vec::new();
-    let start = thread.id.wrapping_sub(BELOW);
-    for piece in 0..(BELOW + ABOVE) / PIECE {
-        let mut bytes = [0; 256];
-        if memory
-            .read(start.wrapping_add(piece * PIECE), &mut bytes)
-            .is_err()
-        {
-            continue;
-        }
-        let words = bytes.chunks_exact(8).map(bytemuck::pod_read_unaligned::<u64>);
-        let matching = words.enumerate().filter(|(_, word)| *word == thread.state);
-        distances.extend(matching.filter_map(|(index, _)| {
-            let at = i64::try_from(piece * PIECE + index as u64 * 8).ok()?;
-            let distance = i32::try_from(at - BELOW.cast_signed()).ok()?;
-            (distance != 0).then_some(distance)
-        }));
-    }
-    distances
 }
 
 /// The elements of a list: `head` is the address of the pointer to the first one.

@@ -4,7 +4,7 @@ use super::{
     process::{Process, type_of},
     text,
 };
-use crate::{model::sanitize, runtimes::memory::Memory};
+use crate::{model::sanitize, runtimes::memory::Memory, target_memory::TargetMemory as _};
 
 /// `PyTypeObject`, the same in all versions.
 const NAME: u64 = 24;

@@ -4,6 +4,8 @@
 //! that wait in a thread's cache or in a fastbin to be used again look like those in use, and count as such: a few hundred
 //! a thread.
 
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod heaps;
 mod layout;
 mod tally;

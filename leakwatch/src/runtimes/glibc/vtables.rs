@@ -9,8 +9,9 @@ use std::ops::Range;
 use super::tally::{Amount, Tally, row};
 use crate::{
     model::census::{CensusRow, Counted},
-    runtimes::{memory::Memory, target::Target},
+    runtimes::target::Target,
     symbols::demangle,
+    target_memory::TargetMemory,
 };
 
 /// Classes that are named.
@@ -29,7 +30,7 @@ pub(super) fn read_only(target: &Target) -> Vec<Range<u64>> {
 }
 
 /// The classes of what is in use, those of most bytes first.
-pub(super) fn classes(tally: &Tally, files: &[Range<u64>], memory: &mut Memory) -> Vec<CensusRow> {
+pub(super) fn classes(tally: &Tally, files: &[Range<u64>], memory: &mut impl TargetMemory) -> Vec<CensusRow> {
     let mut classes: Vec<(String, Amount)> = Vec::new();
     for (word, amount) in tally.words().into_iter().take(MAX_WORDS) {
         let Some(name) = class(word, files, memory) else {
@@ -52,19 +53,19 @@ pub(super) fn classes(tally: &Tally, files: &[Range<u64>], memory: &mut Memory) 
 }
 
 /// The class whose objects point to `table`.
-fn class(table: u64, files: &[Range<u64>], memory: &mut Memory) -> Option<String> {
+fn class(table: u64, files: &[Range<u64>], memory: &mut impl TargetMemory) -> Option<String> {
     let is_in_file = |address: u64| {
         let index = files.partition_point(|file| file.end <= address);
         files.get(index).is_some_and(|file| file.start <= address)
     };
-    let offset_to_top = memory.cached::<u64>(table.checked_sub(16)?).ok()?;
-    let type_info = memory.cached::<u64>(table - 8).ok()?;
+    let offset_to_top = memory.word(table.checked_sub(16)?).ok()?;
+    let type_info = memory.word(table - 8).ok()?;
     if offset_to_top != 0 || type_info % 8 != 0 || !is_in_file(type_info) {
         return None;
     }
     // Its own table comes first: `__class_type_info` or what is derived from it.
-    let kind = memory.cached::<u64>(type_info).ok()?;
-    let name = memory.cached::<u64>(type_info + 8).ok()?;
+    let kind = memory.word(type_info).ok()?;
+    let name = memory.word(type_info + 8).ok()?;
     if !is_in_file(kind) || !is_in_file(name) {
         return None;
     }

@@ -1,7 +1,7 @@
 //! The options that a JVM runs with, given or chosen by itself (`jvmFlag.hpp`).
 
 use super::super::{Unknown, memory::Memory};
-use crate::hotspot::vm_structs::VmStructs;
+use crate::{hotspot::vm_structs::VmStructs, target_memory::TargetMemory as _};
 
 /// More options than any JVM has; JDK 25 has 1,400.
 const MAX_FLAGS: u64 = 8192;

@@ -4,6 +4,8 @@
 //! Recognised by V8's own metadata in the binary, and read with the offsets that it states; see [`crate::v8`].
 
 mod classes;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod spaces;
 
 use self::{

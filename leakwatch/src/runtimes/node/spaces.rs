@@ -11,6 +11,8 @@ use crate::{
 
 /// Most pages that are looked at: 16 GiB of them.
 const MAX_PAGES: usize = 64 << 10;
+/// Places where a page may begin that are looked at: 1 TiB of them.
+const MAX_PLACES: u32 = 1 << 22;
 /// Spaces of V8 by class, and what node's own documentation calls them (`v8.getHeapSpaceStatistics`).
 const NAMES: &[(&str, &str)] = &[
     ("CodeLargeObjectSpace", "code_large_object_space"),
@@ -38,6 +40,7 @@ const WALKED: &[&str] = &["large_object_space", "old_space"];
 /// All pages of V8's in a process, with their addresses.
 pub(super) fn pages(target: &Target, layout: PageLayout, memory: &mut Memory) -> Vec<(u64, Page)> {
     let mut pages = Vec::new();
+    let mut places = 0;
     let may_hold = |start: u64, end: u64| start.is_multiple_of(ALIGNMENT) && end - start >= 4096;
     for mapping in target.mappings() {
         let is_heap = mapping.is_anonymous() && mapping.readable && mapping.name.is_empty();
@@ -45,8 +48,12 @@ pub(super) fn pages(target: &Target, layout: PageLayout, memory: &mut Memory) ->
             continue;
         }
         let mut at = mapping.start;
-        while at < mapping.end && pages.len() < MAX_PAGES {
-            let page = Page::read(layout, at, memory);
+        while at < mapping.end && pages.len() < MAX_PAGES && places < MAX_PLACES {
+            places += 1;
+            let page = memory
+                .is_touched(at)
+                .then(|| Page::read(layout, at, memory))
+                .flatten();
             let size = page.map_or(ALIGNMENT, |page| page.size.next_multiple_of(ALIGNMENT));
             pages.extend(page.map(|page| (at, page)));
             at = at.saturating_add(size);

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what leakwatch costs, measured beside other tools doing the same. Reports; asserts nothing.
 
+mod census;
 mod overhead;
 mod process;
 mod scale;
@@ -32,6 +33,8 @@ enum What {
     Unwinding(Run),
     /// Time that a trace adds to an allocation and its free, beside what it predicts, memleak and bpftrace
     Trace(Run),
+    /// Censuses: how long they take for each GiB, and what requests of the program notice of them
+    Census(Run),
     /// What the measurements run against
     #[command(hide = true, subcommand)]
     Worker(worker::Worker),
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         What::Scale(run) => report("scale", &run, scale::measure),
         What::Unwinding(run) => report("unwinding", &run, unwinding::measure),
         What::Trace(run) => report("trace", &run, trace::measure),
+        What::Census(run) => report("census", &run, census::measure),
         What::Worker(worker) => worker.run(),
     };
     match outcome {

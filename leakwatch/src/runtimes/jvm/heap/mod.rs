@@ -98,7 +98,9 @@ pub(super) fn histogram(
         ));
     }
     let classes = counted.classes(klasses.names());
-    let in_use = classes.iter().map(|(_, _, bytes)| bytes).sum();
+    let in_use = classes
+        .iter()
+        .fold(0_u64, |sum, (_, _, bytes)| sum.saturating_add(*bytes));
     Ok(Histogram {
         classes,
         in_use: (counted.moved == 0).then_some(in_use),

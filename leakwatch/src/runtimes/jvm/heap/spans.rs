@@ -8,6 +8,13 @@ use crate::hotspot::vm_structs::VmStructs;
 
 /// More regions than G1 makes; it aims at 2,048.
 const MAX_REGIONS: u64 = 1 << 17;
+/// Regions that are read together.
+const TOGETHER: usize = 512;
+/// Bytes of a `HeapRegion` that its bounds and its kind may lie in.
+const MAX_HEADER: usize = 1024;
+/// Bytes that no region is longer than (`HeapRegionBounds::MAX_REGION_SIZE`), and no space of Serial and Parallel.
+const MAX_REGION: u64 = 512 << 20;
+const MAX_SPACE: u64 = 1 << 40;
 /// Spaces are cut into so many bytes, so that some can be read instead of all.
 pub(super) const CHUNK: u64 = 4 << 20;
 
@@ -111,12 +118,15 @@ fn regions(structs: &VmStructs, heap: u64, memory: &mut Memory) -> Result<Vec<Sp
         .collect();
     let size = [bottom, end, top, tag].into_iter().max().unwrap_or(0) + 8;
     let size = usize::try_from(size).unwrap_or(0);
+    if size > MAX_HEADER {
+        return Err(Unknown::Layout("a region is longer than one can be"));
+    }
     let mut bytes = Vec::new();
-    memory.scattered(&regions, size, &mut bytes);
-    let spans = regions
-        .iter()
-        .zip(bytes.chunks_exact(size))
-        .filter_map(|(&region, bytes)| {
+    let mut spans = Vec::new();
+    for regions in regions.chunks(TOGETHER) {
+        memory.scattered(regions, size, &mut bytes);
+        let described = regions.iter().zip(bytes.chunks_exact(size));
+        spans.extend(described.filter_map(|(&region, bytes)| {
             let word = |at: u64| {
                 let bytes = bytes.get(usize::try_from(at).ok()?..)?;
                 Some(u64::from_le_bytes(*bytes.first_chunk()?))
@@ -125,6 +135,7 @@ fn regions(structs: &VmStructs, heap: u64, memory: &mut Memory) -> Result<Vec<Sp
             let kind = u32::from_le_bytes(*bytes.get(usize::try_from(tag).ok()?..)?.first_chunk()?);
             let is_humongous = kind == humongous;
             let is_there = start < top && top <= end && start.is_multiple_of(8);
+            let is_there = is_there && top - start <= MAX_REGION && end < 1 << 56;
             (is_there && kind != free && kind != continues).then_some(Span {
                 start,
                 end: if is_humongous { start + 8 } else { top },
@@ -134,8 +145,9 @@ fn regions(structs: &VmStructs, heap: u64, memory: &mut Memory) -> Result<Vec<Sp
                 is_humongous,
                 tag: Some((region + tag, kind)),
             })
-        });
-    Ok(spans.collect())
+        }));
+    }
+    Ok(spans)
 }
 
 /// Parallel's (`psYoungGen.hpp`, `psOldGen.hpp`).
@@ -208,6 +220,9 @@ fn spaces_of(
         let end = memory.value::<u64>(space + end)?;
         if start > top || top > end || end >= 1 << 56 || !start.is_multiple_of(8) {
             return Err(Unknown::Layout("a space ends before it begins"));
+        }
+        if top - start > MAX_SPACE {
+            return Err(Unknown::Layout("a space is longer than one can be"));
         }
         spans.extend(chunks(start, top).map(|(from, to)| Span {
             start: from,
