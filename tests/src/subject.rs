@@ -117,6 +117,12 @@ pub fn view<'a>(census: &'a Census, runtime: &str) -> Result<&'a RuntimeView> {
     view.with_context(|| format!("no view of {runtime}"))
 }
 
+/// What one counter of a runtime says.
+pub fn counter(view: &RuntimeView, name: &str) -> Result<u64> {
+    let counter = view.counters.iter().find(|counter| counter.name == name);
+    Ok(counter.with_context(|| format!("no {name}"))?.value)
+}
+
 /// An error unless they differ by 2 % at the most.
 pub fn ensure_close(what: &str, seen: u64, stated: u64) -> Result<()> {
     ensure!(

@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use leakwatch::model::census::{Census, Counted, RuntimeView};
+use leakwatch::model::census::{Census, Counted};
 use leakwatch_tests::{
     leaks,
-    subject::{Subject, ensure_close, view},
+    subject::{Subject, counter, ensure_close, view},
 };
 use serde::Deserialize;
 
@@ -120,11 +120,6 @@ fn compare(books: &Books, census: &Census, threads: u64) -> Result<()> {
         ensure!(count == Some(stated), "{class}: {count:?} and not {stated}");
     }
     Ok(())
-}
-
-fn counter(view: &RuntimeView, name: &str) -> Result<u64> {
-    let counter = view.counters.iter().find(|counter| counter.name == name);
-    Ok(counter.with_context(|| format!("no {name}"))?.value)
 }
 
 /// The program; `None` where there is no compiler.

@@ -11,10 +11,10 @@ const FIXED: u64 = 128;
 /// Offsets in them.
 const COUNT: u64 = 8;
 const ELEMENTS: u64 = 0;
+/// `max`, and behind it `pix_mask`, 32 bits each.
 const MAX: u64 = 16;
-const MASK: u64 = 24;
 /// The element that stands for one that is being made.
-const INVALID: u64 = 80;
+const INVALID: u64 = 56;
 /// `ERTS_PTAB_MAX_SIZE`.
 const LARGEST: u64 = 1 << 27;
 
@@ -37,13 +37,14 @@ impl Table {
             return Err(wrong);
         };
         let fixed = address + fixed;
+        let halves = |word: u64| (word & u64::from(u32::MAX), word >> 32);
+        let (max, mask) = halves(memory.word(fixed + MAX)?);
         let table = Self {
-            count: memory.word(fixed - CHANGES + COUNT)? & u64::from(u32::MAX),
-            max: memory.word(fixed + MAX)? & u64::from(u32::MAX),
+            count: halves(memory.word(fixed - CHANGES + COUNT)?).0,
+            max,
             elements: memory.word(fixed + ELEMENTS)?,
             invalid: memory.word(fixed + INVALID)?,
         };
-        let mask = memory.word(fixed + MASK)?;
         let is_sound = table.max.is_power_of_two()
             && table.max <= LARGEST
             && mask == table.max - 1
@@ -88,8 +89,8 @@ mod tests {
         let mut memory = MadeUp::default();
         memory.put(AT, &[0; 320]);
         memory.put_words(AT + 128 + 8, &[count | 7 << 32]);
-        memory.put_words(AT + 192, &[ELEMENTS_AT, 0, max, max - 1]);
-        memory.put_words(AT + 192 + 80, &[0xdead0]);
+        memory.put_words(AT + 192, &[ELEMENTS_AT, 0, max | (max - 1) << 32]);
+        memory.put_words(AT + 192 + 56, &[0xdead0]);
         memory.put_words(ELEMENTS_AT, &[0x100, 0, 0xdead0, 0x200, 0, 0, 0, 0]);
         memory
     }

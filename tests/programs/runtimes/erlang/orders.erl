@@ -25,9 +25,9 @@ wait(Ref, Items) ->
         answered -> {Ref, length(Items)}
     end.
 
-%% Starts so many processes, says that it is ready, and how many there are.
+%% Starts so many processes and says how many things there are, as JSON.
 lives([Count]) ->
     [spawn(?MODULE, wait, [make_ref(), [N]]) || N <- lists:seq(1, list_to_integer(atom_to_list(Count)))],
-    io:format("processes=~b atoms=~b ports=~b~n", [
+    io:format("{\"processes\":~b,\"atoms\":~b,\"ports\":~b}~n", [
         erlang:system_info(process_count), erlang:system_info(atom_count), erlang:system_info(port_count)
     ]).
