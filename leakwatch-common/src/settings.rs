@@ -134,7 +134,9 @@ pub struct Settings {
     pub has_task_pt_regs: u32,
     /// Size of the ring buffer for stacks, bytes.
     pub stack_ring_bytes: u32,
+    /// 1 when stacks are taken of those in the map `SUSPECTS` only.
+    pub stacks_of_suspects: u32,
 }
 
 const _: () = assert!(size_of::<Offsets>() == 47 * 4);
-const _: () = assert!(size_of::<Settings>() == 44);
+const _: () = assert!(size_of::<Settings>() == 48);

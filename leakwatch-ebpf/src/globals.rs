@@ -19,6 +19,7 @@ static SETTINGS: Settings = Settings {
     jiffy_ns: 0,
     has_task_pt_regs: 0,
     stack_ring_bytes: 0,
+    stacks_of_suspects: 0,
 };
 
 const fn no_offsets() -> Offsets {

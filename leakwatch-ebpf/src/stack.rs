@@ -61,6 +61,10 @@ pub(crate) fn sample(kind: Kind, tgid: u32, sp: u64, now_ns: u64, item: u64) -> 
 /// For how many births the sample stands; 0 when this one is not sampled.
 #[inline(always)]
 fn turn(kind: Kind, tgid: u32, sp: u64, now_ns: u64) -> u32 {
+    let is_suspect = is_suspect(tgid);
+    if setting!(stacks_of_suspects) != 0 && !is_suspect {
+        return 0;
+    }
     // Threads of a pool have their stacks at different pages and the same frame at the same place of its page.
     let tag = u64::from(tgid) << 32 | u64::from(kind as u32) << 16 | (sp & 0xfff);
     let Some(class) = class_of(tag) else {
@@ -77,7 +81,7 @@ fn turn(kind: Kind, tgid: u32, sp: u64, now_ns: u64) -> u32 {
     let weight = class.births;
     // At the rate since the last sample so many are born until the next one is due.
     let pressure = budget::pressure(Budget::Stacks);
-    let interval = if is_suspect(tgid) {
+    let interval = if is_suspect {
         u64::from(setting!(suspect_interval_ns)) << (pressure / 2)
     } else {
         u64::from(setting!(class_interval_ns)) << pressure

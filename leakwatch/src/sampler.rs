@@ -20,7 +20,7 @@ use crate::{
     attribute::source::Procfs,
     call_sites::CallSites,
     confirm::{Confirmer, Staleness},
-    kernel::{Kernel, KernelError, LoadOptions},
+    kernel::{Kernel, KernelError, LoadOptions, StacksOf},
     limits::HostLimits,
     model::{
         health::{AgentHealth, CallSitesHealth},
@@ -62,6 +62,7 @@ pub struct Sampler {
     /// Where verdicts outlive this process, if anywhere.
     state_file: Option<StateFile>,
     ticks: u64,
+    stacks_of: StacksOf,
 }
 
 /// Why there are no more ticks.
@@ -101,6 +102,7 @@ impl Sampler {
             patience: Duration::ZERO,
             state_file: None,
             ticks: 0,
+            stacks_of: options.stacks_of,
         })
     }
 
@@ -160,9 +162,11 @@ impl Sampler {
     /// When the levels could not be read, or the recording could not be written.
     pub fn tick(&mut self, interest: &Interest) -> Result<Snapshot, SampleError> {
         let started = Instant::now();
-        let suspects = self.pipeline.suspects();
-        self.kernel
-            .suspect(suspects.chain(interest.fd_kinds_of.iter().copied()));
+        let wanted = interest.fd_kinds_of.iter().copied();
+        match self.stacks_of {
+            StacksOf::Everyone => self.kernel.suspect(self.pipeline.suspects().chain(wanted)),
+            StacksOf::Wanted => self.kernel.suspect(wanted),
+        }
         self.facts.begin_tick();
         if self.ticks.is_multiple_of(TICKS_PER_USER_READ) {
             self.facts.forget_users();

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     confirm::Staleness,
+    kernel::StacksOf,
     model::{interest::Interest, snapshot::Snapshot},
     present::explain::{self, Explanation, Format},
     sampler::Snapshots,
@@ -96,7 +97,7 @@ async fn observe(args: &ExplainArgs, staleness: Staleness) -> Result<Explanation
         fd_kinds_of: [pid].into(),
         ..Interest::default()
     });
-    let source = Source::connect(args.connect.as_deref(), staleness).await?;
+    let source = Source::connect(args.connect.as_deref(), staleness, StacksOf::Wanted).await?;
     tokio::select! {
         // The watcher first: when it is done, why the source ends does not matter.
         biased;

@@ -7,7 +7,7 @@ use tokio::{net::UnixStream, sync::watch};
 use super::{Failure, runtime};
 use crate::{
     confirm::Staleness,
-    kernel::LoadOptions,
+    kernel::{LoadOptions, StacksOf},
     model::{interest::Interest, snapshot::Snapshot},
     sampler::{Sampler, Snapshots},
     socket,
@@ -23,12 +23,18 @@ pub(super) enum Source {
         recording: Option<File>,
         /// Whether memory may be looked at closely.
         staleness: Staleness,
+        /// Of whom stacks are taken.
+        stacks_of: StacksOf,
     },
 }
 
 impl Source {
-    /// The agent at `path`; without a path the agent at the usual place, if one is there.
-    pub(super) async fn connect(path: Option<&Path>, staleness: Staleness) -> Result<Self, Failure> {
+    /// The agent at `path`; without a path the agent at the usual place, or probes if none is there.
+    pub(super) async fn connect(
+        path: Option<&Path>,
+        staleness: Staleness,
+        stacks_of: StacksOf,
+    ) -> Result<Self, Failure> {
         if let Some(path) = path {
             let stream = UnixStream::connect(path)
                 .await
@@ -44,6 +50,7 @@ impl Source {
             Self::Probes {
                 recording: None,
                 staleness,
+                stacks_of,
             },
             Self::Agent,
         ))
@@ -66,9 +73,16 @@ impl Source {
             Self::Agent(stream) => socket::watch(stream, wanted, publish)
                 .await
                 .map_err(|error| Failure::because(format!("watching the agent: {error}"))),
-            Self::Probes { recording, staleness } => {
-                let mut sampler =
-                    Sampler::attach(&LoadOptions::default(), runtime::host_name())?.with_staleness(staleness);
+            Self::Probes {
+                recording,
+                staleness,
+                stacks_of,
+            } => {
+                let options = LoadOptions {
+                    stacks_of,
+                    ..LoadOptions::default()
+                };
+                let mut sampler = Sampler::attach(&options, runtime::host_name())?.with_staleness(staleness);
                 if let Some(file) = recording {
                     sampler.record_to(file, interval)?;
                 }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     confirm::Staleness,
+    kernel::StacksOf,
     model::interest::Interest,
     present::{report::Report, rows::RowSelection, top},
     sampler::Snapshots,
@@ -46,8 +47,9 @@ async fn show(
         Some(path) => Source::Probes {
             recording: Some(record::create(path, false)?),
             staleness,
+            stacks_of: StacksOf::Everyone,
         },
-        None => Source::connect(args.connect.as_deref(), staleness).await?,
+        None => Source::connect(args.connect.as_deref(), staleness, StacksOf::Everyone).await?,
     };
     let from_agent = source.is_agent();
     // A screen fills in names as they come; what is written once has to have them.

@@ -24,6 +24,15 @@ use crate::model::health::{ProbeHealth, ProbeState};
 /// The programs, compiled by build.rs, aligned as an ELF reader wants it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/leakwatch-ebpf"));
 
+/// Of whom stacks are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StacksOf {
+    /// Of every process, more of those that grow.
+    Everyone,
+    /// Of those that somebody is interested in: whatever else runs on the host leaves their budget alone.
+    Wanted,
+}
+
 /// How the probes are to behave.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadOptions {
@@ -31,6 +40,8 @@ pub struct LoadOptions {
     pub ring_bytes: u32,
     /// Stacks taken per CPU and second.
     pub stacks_per_second: u32,
+    /// Of whom.
+    pub stacks_of: StacksOf,
     /// Changes of address spaces sent per CPU and second.
     pub changes_per_second: u32,
     /// One page fault of so many is sampled.
@@ -44,6 +55,7 @@ impl Default for LoadOptions {
             ring_bytes: 1 << 20,
             // What the agent may unwind in a second is one host's, however many processors it has.
             stacks_per_second: (400 / possible_cpus()).clamp(5, 100),
+            stacks_of: StacksOf::Everyone,
             changes_per_second: (20_000 / possible_cpus()).clamp(200, 10_000),
             fault_period: 256,
         }
@@ -74,6 +86,7 @@ pub(super) fn prepare(options: &LoadOptions, sizes: &[(&'static str, u32)]) -> R
         agent_tgid: std::process::id(),
         page_bytes: u32::try_from(rustix::param::page_size()).unwrap_or(4096),
         jiffy_ns: jiffy_ns(),
+        stacks_of_suspects: u32::from(options.stacks_of == StacksOf::Wanted),
     };
     let mut ebpf = create_maps(options, sizes, &btf, &offsets, &settings)?;
     if log::log_enabled!(log::Level::Debug) {

@@ -24,7 +24,7 @@ use leakwatch_common::interpreter::{ImageKey, Interpreter};
 pub use self::{
     allocations::{AllocationLimits, AllocationProbes, AllocationProgram},
     error::{BTF_PATH, KernelError},
-    load::{LoadOptions, probe_each},
+    load::{LoadOptions, StacksOf, probe_each},
 };
 use self::{
     feed::Feed, interpreters::Interpreters, iterators::Iterators, site_table::SiteTable,

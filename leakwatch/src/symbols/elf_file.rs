@@ -55,6 +55,12 @@ pub(crate) struct LoadSegment {
     pub(crate) address: u64,
 }
 
+#[derive(Default)]
+struct BuildIds {
+    gnu: Option<Vec<u8>>,
+    go: Option<Vec<u8>>,
+}
+
 /// What `.gnu_debuglink` says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DebugLink {
@@ -203,7 +209,21 @@ impl ElfFile {
 
     /// `NT_GNU_BUILD_ID`, or Go's build id where there is no such note.
     pub(crate) fn build_id(&self) -> Option<Vec<u8>> {
-        let mut go = None;
+        let BuildIds { gnu, go } = self.build_ids();
+        gnu.or(go)
+    }
+
+    /// Whether it is the file of which a mapping showed this. Since 1.24 Go's linker writes both notes and maps only its own.
+    pub(crate) fn is_build(&self, id: Option<&[u8]>) -> bool {
+        let BuildIds { gnu, go } = self.build_ids();
+        match id {
+            Some(id) => gnu.as_deref() == Some(id) || go.as_deref() == Some(id),
+            None => gnu.is_none() && go.is_none(),
+        }
+    }
+
+    fn build_ids(&self) -> BuildIds {
+        let mut found = BuildIds::default();
         for section in &self.sections {
             if section.sh_type(ORDER) != SHT_NOTE || section.sh_flags(ORDER) & u64::from(SHF_COMPRESSED) != 0
             {
@@ -214,17 +234,19 @@ impl ElfFile {
             };
             let notes =
                 NoteIterator::<FileHeader64<LittleEndian>>::new(ORDER, section.sh_addralign(ORDER), &bytes);
-            let mut notes = notes.ok()?;
+            let Ok(mut notes) = notes else {
+                continue;
+            };
             while let Ok(Some(note)) = notes.next() {
-                if note.name() == b"GNU" && note.n_type(ORDER) == NT_GNU_BUILD_ID {
-                    return Some(note.desc().to_vec());
-                }
-                if note.name() == b"Go" && note.n_type(ORDER) == NT_GO_BUILD_ID {
-                    go = Some(note.desc().to_vec());
-                }
+                let id = match (note.name(), note.n_type(ORDER)) {
+                    (b"GNU", NT_GNU_BUILD_ID) => &mut found.gnu,
+                    (b"Go", NT_GO_BUILD_ID) => &mut found.go,
+                    _ => continue,
+                };
+                id.get_or_insert_with(|| note.desc().to_vec());
             }
         }
-        go
+        found
     }
 
     /// The link to a file with debug information.

@@ -99,7 +99,7 @@ fn open_binary(module: &Module, process: Option<&Root>, host: &Root) -> Result<E
     for found in ways.iter().filter_map(|find| find()) {
         let file = found.and_then(|found| found.open());
         match file.map_err(Reason::from).and_then(ElfFile::read) {
-            Ok(elf) if elf.build_id().as_deref() == module.build_id.as_deref() => return Ok(elf),
+            Ok(elf) if elf.is_build(module.build_id.as_deref()) => return Ok(elf),
             Ok(_) => reason = Reason::FileReplaced,
             Err(Reason::FileGone) => {}
             Err(why) => reason = why,

@@ -1,10 +1,10 @@
 //! Functions that V8's optimising compilers put into others: a frame is that of the outermost one, and tables beside the
 //! code say which was inlined where.
 
-use super::object::{Object, Objects, pointed, smi};
+use super::object::{Object, Objects, pointed, smi, tagged};
 use crate::target_memory::TargetMemory;
 
-/// Code begins at a multiple of this many bytes (`kCodeAlignment`), and its header is shorter.
+/// Code begins at a multiple of this many bytes (`kCodeAlignment`).
 const ALIGNMENT: u16 = 64;
 /// Code is searched for so many bytes before the place where it runs; functions are rarely longer.
 const MAX_BEFORE: u64 = 128 << 10;
@@ -20,10 +20,11 @@ const WEAK: u64 = 2;
 /// Where the code of a function and its tables are; what the metadata does not say, and therefore known by version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CodeLayout {
-    /// From the beginning of an `InstructionStream` to its instructions.
+    /// From the beginning of an `InstructionStream`, or of a `Code` that has its instructions behind it, to these.
     header: u64,
-    /// In `Code`: where its instructions begin, how long they are, and its tables.
-    start: u64,
+    /// In `Code`: where its instructions begin; `None` where they are behind it.
+    start: Option<u64>,
+    /// How long they are, and its tables.
     size: u64,
     positions: u64,
     deoptimization: u64,
@@ -33,13 +34,26 @@ pub(crate) struct CodeLayout {
     inlined: u64,
 }
 
-/// `src/objects/code.h` and `src/objects/deoptimization-data.h` of node 20, 22 and 24.
+/// `src/objects/code.h` and `src/objects/deoptimization-data.h` of node 18, 20, 22 and 24.
 const LAYOUTS: &[(&str, CodeLayout)] = &[
+    (
+        "10.2.",
+        CodeLayout {
+            header: 128,
+            start: None,
+            size: 40,
+            positions: 24,
+            deoptimization: 16,
+            count: 1,
+            literals: 2,
+            inlined: 7,
+        },
+    ),
     (
         "11.3.",
         CodeLayout {
             header: 16,
-            start: 40,
+            start: Some(40),
             size: 56,
             positions: 24,
             deoptimization: 16,
@@ -52,7 +66,7 @@ const LAYOUTS: &[(&str, CodeLayout)] = &[
         "12.4.",
         CodeLayout {
             header: 32,
-            start: 40,
+            start: Some(40),
             size: 52,
             positions: 16,
             deoptimization: 8,
@@ -65,7 +79,7 @@ const LAYOUTS: &[(&str, CodeLayout)] = &[
         "13.6.",
         CodeLayout {
             header: 32,
-            start: 40,
+            start: Some(40),
             size: 56,
             positions: 16,
             deoptimization: 8,
@@ -137,17 +151,24 @@ impl<M: TargetMemory> Objects<'_, M> {
         let mut upper = pc - pc % u64::from(ALIGNMENT);
         let end = pc.saturating_sub(MAX_BEFORE);
         let mut piece = [0; PAGE as usize];
+        // Headers end where a line does, and are shorter than one or as long as some.
+        let header_at = usize::try_from(layout.header.wrapping_neg() % u64::from(ALIGNMENT)).ok()?;
         while upper > end {
             // Not beyond the page: the one before may not be mapped.
             let lower = (upper - 1) - (upper - 1) % u64::from(PAGE);
             let lines = piece.get_mut(..usize::try_from(upper - lower).ok()?)?;
             self.memory.read(lower, lines).ok()?;
             let lines = lines.chunks_exact(ALIGNMENT.into()).rev();
-            // The header lies in the line before the first instruction.
-            for (start, line) in (lower..=upper).rev().step_by(ALIGNMENT.into()).zip(lines) {
-                let header = line.len().checked_sub(usize::try_from(layout.header).ok()?)?;
-                let words = line.get(header..)?.first_chunk::<16>()?;
+            for (end, line) in (lower + 1..=upper).rev().step_by(ALIGNMENT.into()).zip(lines) {
+                let words = line.get(header_at..)?.first_chunk::<16>()?;
                 let [map, code]: [u64; 2] = bytemuck::cast(*words);
+                let header = end - (line.len() - header_at) as u64;
+                let start = header + layout.header;
+                let code = if layout.start.is_some() {
+                    code
+                } else {
+                    tagged(header)
+                };
                 if pointed(map).is_some()
                     && let Some(found) = self.code_of(layout, code, start, pc)
                 {
@@ -161,14 +182,18 @@ impl<M: TargetMemory> Objects<'_, M> {
 
     fn code_of(&mut self, layout: CodeLayout, word: u64, start: u64, pc: u64) -> Option<Object> {
         let at = pointed(word)?;
-        if self.memory.word(at + layout.start).ok()? != start {
+        if let Some(offset) = layout.start
+            && self.memory.word(at + offset).ok()? != start
+        {
             return None;
         }
         let mut size = [0; 4];
         self.memory.read(at + layout.size, &mut size).ok()?;
-        let is_there = pc.wrapping_sub(start) < u64::from(u32::from_le_bytes(size));
+        if pc.wrapping_sub(start) >= u64::from(u32::from_le_bytes(size)) {
+            return None;
+        }
         let code = self.object(word)?;
-        (is_there && self.layout.class(code.instance_type) == Some("Code")).then_some(code)
+        (self.layout.class(code.instance_type) == Some("Code")).then_some(code)
     }
 
     /// The word of an array.

@@ -30,6 +30,11 @@ pub(crate) fn pointed(word: u64) -> Option<u64> {
     (word & TAG_MASK == STRONG && (1..MAX_ADDRESS).contains(&address)).then_some(address)
 }
 
+/// The strong pointer to an object there.
+pub(crate) fn tagged(address: u64) -> u64 {
+    address | STRONG
+}
+
 /// A small integer: 32 bits in the upper half of a word.
 pub(crate) fn smi(word: u64) -> Option<i32> {
     let upper = u32::try_from(word >> 32).ok()?.cast_signed();

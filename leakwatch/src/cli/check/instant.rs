@@ -23,7 +23,7 @@ pub(super) async fn look(args: &CheckArgs, staleness: Staleness) -> Result<Check
         limits_of_all: true,
         ..Interest::default()
     });
-    let source = Source::connect(args.connect.as_deref(), staleness).await?;
+    let source = Source::connect(args.connect.as_deref(), staleness, target.stacks_of()).await?;
     let snapshot = tokio::select! {
         biased;
         snapshot = source::next(&mut snapshots) => snapshot,

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use wildmatch::WildMatch;
 
 use super::tree::Tree;
-use crate::model::{
-    finding::{Finding, Subject},
-    identity::ProcessId,
-    snapshot::{ProcessRow, Snapshot},
+use crate::{
+    kernel::StacksOf,
+    model::{
+        finding::{Finding, Subject},
+        identity::ProcessId,
+        snapshot::{ProcessRow, Snapshot},
+    },
 };
 
 /// Who is watched.
@@ -51,6 +54,14 @@ impl Target {
                 pattern.matches(&process.name) || file.is_some_and(|file| pattern.matches(file))
             }
             Self::Tree(tree) => tree.as_ref().is_some_and(|tree| tree.contains(process.id)),
+        }
+    }
+
+    /// Of whom stacks are taken. Only of these few, or what else the host does leaves too few of them.
+    pub(super) fn stacks_of(&self) -> StacksOf {
+        match self {
+            Self::Pids(_) | Self::Tree(_) => StacksOf::Wanted,
+            Self::Host | Self::Container(_) | Self::Name(_) => StacksOf::Everyone,
         }
     }
 

@@ -48,7 +48,8 @@ pub(super) async fn watch(args: &CheckArgs, staleness: Staleness) -> Result<Chec
         .map_err(|error| Failure::because(format!("waiting for signals: {error}")))?;
     let (publish, mut snapshots) = watch::channel(None);
     let (want, wanted) = watch::channel(Interest::default());
-    let source = Source::connect(args.connect.as_deref(), staleness).await?;
+    let target = args.target();
+    let source = Source::connect(args.connect.as_deref(), staleness, target.stacks_of()).await?;
     let readings = source.run(INTERVAL, wanted, publish, NAMES_WITHIN);
     tokio::pin!(readings);
     let first = tokio::select! {
@@ -60,7 +61,6 @@ pub(super) async fn watch(args: &CheckArgs, staleness: Staleness) -> Result<Chec
         }
     };
     let first = first.ok_or_else(|| Failure::because("the readings ended"))?;
-    let target = args.target();
     is_there(&target, &first)?;
     let mut check = Check {
         observation: Observation::begin(target, first),

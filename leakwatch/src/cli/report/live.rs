@@ -14,6 +14,7 @@ use crate::cli::{
 };
 use crate::{
     confirm::Staleness,
+    kernel::StacksOf,
     model::{interest::Interest, snapshot::Snapshot},
     present::profile::{self, Profile, Resource},
     sampler::Snapshots,
@@ -52,7 +53,7 @@ async fn observe(args: &ReportArgs, staleness: Staleness) -> Result<Profile, Fai
         fd_kinds_of: pids.clone(),
         ..Interest::default()
     });
-    let source = Source::connect(args.connect.as_deref(), staleness).await?;
+    let source = Source::connect(args.connect.as_deref(), staleness, StacksOf::Wanted).await?;
     let duration = if source.is_agent() {
         eprintln!("reading from the agent: everything taken since it started is attributed");
         Duration::ZERO

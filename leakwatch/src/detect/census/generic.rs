@@ -40,13 +40,39 @@ const PYTHON: [&str; 30] = [
 const RUBY: [&str; 8] = [
     "Array", "Hash", "Object", "Proc", "String", "Struct", "Symbol", "Thread",
 ];
+/// Classes of JavaScript's own.
+const JAVASCRIPT: [&str; 20] = [
+    "Array",
+    "ArrayBuffer",
+    "BigInt",
+    "Buffer",
+    "Date",
+    "Error",
+    "FastBuffer",
+    "Float64Array",
+    "Function",
+    "Map",
+    "Object",
+    "Promise",
+    "RegExp",
+    "Set",
+    "String",
+    "Symbol",
+    "Uint8Array",
+    "WeakMap",
+    "WeakRef",
+    "WeakSet",
+];
+/// In names of node's own functions.
+const OF_NODE: &str = " (node:";
 /// Where the libraries of a runtime begin.
-const LIBRARIES: [(&str, &[&str]); 6] = [
+const LIBRARIES: [(&str, &[&str]); 7] = [
     ("java", &["java.", "jdk.", "sun.", "com.sun.", "["]),
     ("dotnet", &["System.", "Microsoft."]),
     ("go", &["runtime.", "internal/", "sync.", "reflect."]),
     ("python", &["builtins.", "collections.", "_"]),
     ("ruby", &["T_", "imemo"]),
+    ("node", &["("]),
     ("erlang", &["erlang:", "proc_lib:", "gen_server:"]),
 ];
 /// The same in C++, whichever allocator it uses.
@@ -69,10 +95,12 @@ pub(super) fn is_generic(runtime: &str, counted: Counted, name: &str) -> bool {
     let words: &[&str] = match runtime {
         "python" => &PYTHON,
         "ruby" => &RUBY,
+        "node" => &JAVASCRIPT,
         _ => &[],
     };
     name.ends_with("[]")
         || name.starts_with(NATIVE)
+        || (runtime == "node" && name.contains(OF_NODE))
         || words.contains(&name)
         || libraries.flat_map(|(_, prefixes)| prefixes.iter()).any(is_of)
 }
@@ -90,6 +118,11 @@ mod tests {
             ("java", Counted::Class, "LeakS$Session", false),
             ("python", Counted::Type, "dict", true),
             ("python", Counted::Type, "Session", false),
+            ("node", Counted::Class, "(array)", true),
+            ("node", Counted::Class, "Map", true),
+            ("node", Counted::Class, "emit() (node:events)", true),
+            ("node", Counted::Class, "onShutdown() (/srv/orders.js)", false),
+            ("node", Counted::Class, "Session", false),
             ("go", Counted::Goroutine, "main.spawn (leak.go:41)", false),
             ("go", Counted::AllocationSite, "runtime.malg", true),
             ("glibc", Counted::Class, "std::string", true),

@@ -118,6 +118,23 @@ fn name(symbol: &Symbol) -> &str {
 }
 
 #[test]
+fn either_of_two_build_ids_says_that_it_is_the_file() {
+    let built = Built::new(&[]);
+    let gnu = built.module().build_id.unwrap();
+    let note: Vec<u8> = [3_u32, 4, 4]
+        .into_iter()
+        .flat_map(u32::to_le_bytes)
+        .chain(*b"Go\0\0only")
+        .collect();
+    fs::write(built.path("note"), note).unwrap();
+    built.objcopy(&["--add-section", ".note.go.buildid=note", "program"]);
+    let elf = open(&built.path("program"));
+    assert!(elf.is_build(Some(&gnu)) && elf.is_build(Some(b"only")));
+    assert!(!elf.is_build(Some(b"another")) && !elf.is_build(None));
+    assert_eq!(elf.build_id().as_deref(), Some(&*gnu));
+}
+
+#[test]
 fn its_own_dwarf() {
     assert_has_lines(&Built::new(&[]));
 }

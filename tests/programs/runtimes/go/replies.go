@@ -40,6 +40,6 @@ func main() {
 		for i := 0; i < 10; i++ {
 			renderPage()
 		}
-		time.Sleep(80 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 }

@@ -27,9 +27,9 @@ struct Args {
     /// How many programs run side by side
     #[arg(long, value_name = "N", default_value_t = 24)]
     side_by_side: usize,
-    /// Only programs whose `runtime version name` contains this
+    /// Only programs whose `runtime version name` contains this; repeatable
     #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
+    only: Vec<String>,
     /// Each in a container with a root and a PID namespace of its own
     #[arg(long)]
     container: bool,

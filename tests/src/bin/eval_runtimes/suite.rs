@@ -104,10 +104,7 @@ fn forms(
     dir: &Path,
 ) -> Result<Vec<Subject>> {
     let label = format!("{} {version} {}", manifest.runtime, case.name);
-    let is_wanted = args
-        .only
-        .as_ref()
-        .is_none_or(|text| label.contains(text.as_str()));
+    let is_wanted = args.only.is_empty() || args.only.iter().any(|text| label.contains(text.as_str()));
     let is_for = case.versions.is_empty() || case.versions.iter().any(|of| of == version);
     if !is_wanted || !is_for {
         return Ok(Vec::new());
