@@ -11,6 +11,8 @@ use crate::target_memory::TargetMemory;
 
 /// How the symbols of the tables begin.
 const PREFIX: &[u8] = b"gHotSpotVM";
+/// More of them than any JVM has: a few for each table.
+const MAX_SYMBOLS: usize = 1024;
 /// More entries than any JVM has; JDK 11 has 1,050 fields.
 const MAX_ENTRIES: u64 = 8192;
 /// Bytes of an entry at the most; all known ones are shorter.
@@ -62,12 +64,12 @@ impl VmStructs {
             blocks: HashMap::new(),
         };
         let mut values = HashMap::new();
-        for (name, address) in symbols {
-            if let Some(name) = name.strip_prefix(PREFIX)
-                && let Ok(name) = str::from_utf8(name)
-            {
-                values.insert(name.to_owned(), memory.word(address)?);
-            }
+        let symbols = symbols.filter_map(|(name, address)| {
+            let name = str::from_utf8(name.strip_prefix(PREFIX)?).ok()?;
+            Some((name, address))
+        });
+        for (name, address) in symbols.take(MAX_SYMBOLS) {
+            values.insert(name.to_owned(), memory.word(address)?);
         }
         if values.is_empty() {
             return Err(Unknown::OtherJvm);

@@ -20,7 +20,7 @@ use object::{
     read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _},
 };
 
-use super::reason::Reason;
+use super::{reason::Reason, symbol_table::terminated};
 
 pub(crate) type Section = SectionHeader64<LittleEndian>;
 type Segment = ProgramHeader64<LittleEndian>;
@@ -33,6 +33,8 @@ const MAX_SECTIONS: usize = 4096;
 const MAX_SEGMENTS: usize = 64;
 /// Longest table of section names, bytes.
 const MAX_NAMES: usize = 1 << 20;
+/// Longest name of a section, bytes; names may overlap.
+const MAX_NAME: usize = 256;
 /// Longest section of notes or debug link, bytes.
 const MAX_NOTES: usize = 64 * 1024;
 /// `NT_GO_BUILD_ID` of cmd/internal/buildid; its owner is `Go`.
@@ -149,11 +151,10 @@ impl ElfFile {
         Ok(segments.to_vec())
     }
 
-    /// A section's name; empty when it has none.
+    /// A section's name; empty when it has none, or one that is too long.
     pub(crate) fn name(&self, section: &Section) -> &[u8] {
         let from = usize::try_from(section.sh_name(ORDER)).unwrap_or(usize::MAX);
-        let name = self.names.get(from..).unwrap_or_default();
-        name.split(|&byte| byte == 0).next().unwrap_or_default()
+        terminated(&self.names, from, MAX_NAME)
     }
 
     /// The first section of that name that has contents in this file.

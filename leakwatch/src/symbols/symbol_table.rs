@@ -12,6 +12,9 @@ use super::elf_file::ElfFile;
 const ORDER: LittleEndian = LittleEndian;
 /// Longest symbol table, and longest table of their names, bytes. Node's are 30 MB together.
 const MAX_SYMBOLS: usize = 64 << 20;
+/// Longest name, bytes. Those that are looked for are far shorter, and names may overlap: without a limit, a table of some MB
+/// would be TB of names.
+const MAX_NAME: usize = 512;
 
 /// All symbols of one kind of table.
 pub(crate) struct SymbolTable {
@@ -47,9 +50,34 @@ impl SymbolTable {
         defined.map(|symbol| (self.name(symbol), symbol))
     }
 
+    /// Empty when it has none, or one that is too long.
     fn name(&self, symbol: &Sym64<LittleEndian>) -> &[u8] {
         let from = usize::try_from(symbol.st_name(ORDER)).unwrap_or(usize::MAX);
-        let name = self.names.get(from..).unwrap_or_default();
-        name.split(|&byte| byte == 0).next().unwrap_or_default()
+        terminated(&self.names, from, MAX_NAME)
+    }
+}
+
+/// The bytes from there up to a NUL; empty when none of the first `limit` bytes is one.
+pub(super) fn terminated(bytes: &[u8], from: usize, limit: usize) -> &[u8] {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let rest = &rest[..rest.len().min(limit)];
+    let end = rest.iter().position(|&byte| byte == 0);
+    end.map_or(&[], |end| &rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::terminated;
+
+    #[test]
+    fn names_end_or_are_none() {
+        let names = b"\0main\0without_end";
+        assert_eq!(terminated(names, 1, 8), b"main");
+        assert_eq!(terminated(names, 3, 8), b"in");
+        assert_eq!(terminated(names, 1, 5), b"main");
+        assert_eq!(terminated(names, 1, 4), b"", "too long");
+        for none in [0, 6, 17, 18, usize::MAX] {
+            assert_eq!(terminated(names, none, 64), b"", "{none}");
+        }
     }
 }

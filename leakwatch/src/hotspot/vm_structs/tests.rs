@@ -121,3 +121,13 @@ fn a_name_that_leads_nowhere_is_an_error() {
     tables.structs[1][1] = 8;
     assert!(matches!(tables.read(), Err(Unknown::Unreadable(_))));
 }
+
+#[test]
+fn more_symbols_than_any_jvm_has_are_not_read() {
+    static VALUE: u64 = 7;
+    let symbols = std::iter::repeat((c"gHotSpotVMMore".to_bytes(), &raw const VALUE as u64));
+    assert!(matches!(
+        VmStructs::read(symbols, &mut Own),
+        Err(Unknown::Layout(_))
+    ));
+}
