@@ -14,6 +14,8 @@ use crate::symbols::elf_file::{ElfFile, Section};
 
 const ORDER: LittleEndian = LittleEndian;
 const SYMBOL: usize = size_of::<Sym64<LittleEndian>>();
+/// Most places in a table of names that are remembered. A linked file has each of a few dozen names once.
+const MAX_OFFSETS: usize = 4096;
 
 /// A symbol that a file defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,22 +86,57 @@ fn offsets(elf: &ElfFile, names: &Section, wanted: &[&'static str]) -> HashMap<u
     let longest = wanted.iter().map(|name| name.len()).max().unwrap_or(0);
     let mut found = HashMap::new();
     pieces::each(elf, names, longest + 1, |at, bytes| {
-        let mut start = 0;
-        for name in bytes.split_inclusive(|&byte| byte == 0) {
-            let end = start + name.len() - 1;
-            start += name.len();
-            let Some(name) = name.strip_suffix(b"\0") else {
-                continue;
-            };
-            for wanted in wanted {
-                if name.ends_with(wanted.as_bytes())
-                    && let Ok(offset) = u32::try_from(at + (end - wanted.len()) as u64)
-                {
-                    found.insert(offset, *wanted);
-                }
-            }
+        add_offsets(&mut found, at, bytes, wanted);
+        if found.len() < MAX_OFFSETS {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
-        ControlFlow::Continue(())
     });
     found
+}
+
+/// Adds those of a piece that begins at `at`, as long as there are not too many.
+fn add_offsets(found: &mut HashMap<u32, &'static str>, at: u64, bytes: &[u8], wanted: &[&'static str]) {
+    let mut start = 0;
+    for name in bytes.split_inclusive(|&byte| byte == 0) {
+        let end = start + name.len() - 1;
+        start += name.len();
+        let Some(name) = name.strip_suffix(b"\0") else {
+            continue;
+        };
+        for wanted in wanted {
+            if name.ends_with(wanted.as_bytes())
+                && found.len() < MAX_OFFSETS
+                && let Ok(offset) = u32::try_from(at + (end - wanted.len()) as u64)
+            {
+                found.insert(offset, *wanted);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_end_so_are_found_at_the_end() {
+        let mut found = HashMap::new();
+        let names = b"\0je_mallctl\0main\0mallctl\0mall";
+        add_offsets(&mut found, 100, names, &["mallctl", "je_mallctl"]);
+        let mut found: Vec<_> = found.into_iter().collect();
+        found.sort_unstable();
+        assert_eq!(found, [(101, "je_mallctl"), (104, "mallctl"), (117, "mallctl")]);
+    }
+
+    #[test]
+    fn a_name_that_is_repeated_without_end_takes_little_memory() {
+        let mut found = HashMap::new();
+        for piece in 0..8 {
+            let names = b"mallctl\0".repeat(MAX_OFFSETS / 4);
+            add_offsets(&mut found, piece * names.len() as u64, &names, &["mallctl"]);
+        }
+        assert_eq!(found.len(), MAX_OFFSETS);
+    }
 }
