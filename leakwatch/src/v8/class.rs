@@ -1,7 +1,6 @@
 //! What an object is called: the function that constructed it, or what V8 has it for.
 
 use super::{
-    function::ANONYMOUS,
     object::{Objects, pointed},
     shape::Shape,
 };
@@ -85,6 +84,7 @@ impl<M: TargetMemory> Objects<'_, M> {
     fn constructor(&mut self, map: u64) -> Option<String> {
         let mut at = map;
         for _ in 0..MAX_TRANSITIONS {
+            self.transitions = self.transitions.checked_sub(1)?;
             let map = pointed(at)?;
             at = self.memory.word(map + self.layout.map.constructor).ok()?;
             let Some(shared) = self.shared_of(at) else {
@@ -93,8 +93,7 @@ impl<M: TargetMemory> Objects<'_, M> {
                 }
                 return None;
             };
-            let name = self.function(shared)?.name;
-            return (name != ANONYMOUS).then_some(name);
+            return self.function_name(shared);
         }
         None
     }

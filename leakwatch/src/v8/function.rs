@@ -13,7 +13,7 @@ const MAX_INLINED_LOCALS: usize = 75;
 /// Most locals that a sane scope has.
 const MAX_LOCALS: usize = 1 << 16;
 /// A name for what has none.
-pub(crate) const ANONYMOUS: &str = "(anonymous)";
+const ANONYMOUS: &str = "(anonymous)";
 
 /// Words of a `SharedFunctionInfo` that make it the one that it was: its map, its name, its script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +61,7 @@ impl<M: TargetMemory> Objects<'_, M> {
 
     /// Name, file and line of the `SharedFunctionInfo` that a word points to; nothing when there is none any more.
     pub(crate) fn function(&mut self, shared: u64) -> Option<Function> {
-        let shared = self.object(shared)?;
-        if shared.instance_type != self.layout.types.shared_function_info {
-            return None;
-        }
+        let shared = self.shared_function_info(shared)?;
         let scope = self.scope(shared);
         let script = self
             .field(shared, self.layout.function.script)
@@ -74,13 +71,21 @@ impl<M: TargetMemory> Objects<'_, M> {
             .zip(scope.start)
             .and_then(|(script, start)| self.line(script, start));
         Some(Function {
-            name: scope
-                .name
-                .filter(|name| !name.is_empty())
-                .unwrap_or_else(|| ANONYMOUS.to_owned()),
+            name: scope.name.unwrap_or_else(|| ANONYMOUS.to_owned()),
             file,
             line,
         })
+    }
+
+    /// Only its name; nothing when it has none.
+    pub(super) fn function_name(&mut self, shared: u64) -> Option<String> {
+        let shared = self.shared_function_info(shared)?;
+        self.scope(shared).name
+    }
+
+    fn shared_function_info(&mut self, word: u64) -> Option<Object> {
+        let object = self.object(word)?;
+        (object.instance_type == self.layout.types.shared_function_info).then_some(object)
     }
 
     fn script_name(&mut self, script: Object) -> Option<String> {
@@ -99,7 +104,7 @@ impl<M: TargetMemory> Objects<'_, M> {
             self.scope_info(known).unwrap_or_default()
         } else {
             Scope {
-                name: self.text(known),
+                name: self.text(known).filter(|name| !name.is_empty()),
                 start: None,
             }
         }

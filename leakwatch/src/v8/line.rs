@@ -56,6 +56,7 @@ impl<M: TargetMemory> Objects<'_, M> {
         let is_one_byte = source.instance_type & strings.encoding_mask == strings.one_byte;
         let width = if is_one_byte { 1 } else { 2 };
         let mut left = usize::try_from(position).ok()? * width;
+        self.counted = self.counted.checked_sub(left as u64)?;
         let mut at = source.address + strings.chars;
         let mut line = 1;
         let mut piece = [0; PIECE];

@@ -10,11 +10,20 @@ const STRONG: u64 = 1;
 const TAG_MASK: u64 = 3;
 /// User space ends below.
 const MAX_ADDRESS: u64 = 1 << 56;
+/// Most steps from maps to those that they were made of, of all maps of a heap together. A large program has 100,000 maps
+/// with some ten steps each.
+const MAX_STEPS: usize = 1 << 22;
+/// Most bytes of sources in which lines are counted, of all functions together.
+const MAX_COUNTED: u64 = 4 << 30;
 
 /// Objects of one process.
 pub(crate) struct Objects<'a, M> {
     pub(crate) layout: &'a Layout,
     pub(crate) memory: &'a mut M,
+    /// What is left of [`MAX_STEPS`].
+    pub(super) transitions: usize,
+    /// What is left of [`MAX_COUNTED`].
+    pub(super) counted: u64,
 }
 
 /// An object, by the address of its first byte.
@@ -41,7 +50,16 @@ pub(crate) fn smi(word: u64) -> Option<i32> {
     (word.trailing_zeros() >= 32).then_some(upper)
 }
 
-impl<M: TargetMemory> Objects<'_, M> {
+impl<'a, M: TargetMemory> Objects<'a, M> {
+    pub(crate) fn new(layout: &'a Layout, memory: &'a mut M) -> Self {
+        Self {
+            layout,
+            memory,
+            transitions: MAX_STEPS,
+            counted: MAX_COUNTED,
+        }
+    }
+
     /// The object behind a tagged word; nothing when there is none, or it is not one any more.
     pub(crate) fn object(&mut self, word: u64) -> Option<Object> {
         let address = pointed(word)?;

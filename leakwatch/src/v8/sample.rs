@@ -43,10 +43,7 @@ impl Default for Heap {
 impl Heap {
     /// Objects of it.
     pub(super) fn objects<'a>(&'a mut self, layout: &'a Layout) -> Objects<'a, MadeUp> {
-        Objects {
-            layout,
-            memory: &mut self.memory,
-        }
+        Objects::new(layout, &mut self.memory)
     }
 
     /// Puts words there; the word that points to them.

@@ -121,6 +121,38 @@ fn maps_in_a_circle_end() {
 }
 
 #[test]
+fn long_ways_of_many_maps_end() {
+    let layout = layout();
+    let mut heap = Heap::default();
+    let shared = {
+        let (undefined, name) = (heap.undefined(), heap.text("Order"));
+        heap.shared(name, 0, 0, undefined)
+    };
+    let constructor = heap.function(shared);
+    let maps = [heap.map(OBJECT, 4, constructor), heap.map(OBJECT, 4, constructor)];
+    let mut objects = heap.objects(&layout);
+    objects.transitions = 1;
+    let mut name = |map| objects.kind(map).expect("a map").name;
+    assert_eq!(name(maps[0]), Name::Class("Order".to_owned()));
+    assert_eq!(name(maps[1]), Name::Class("Object".to_owned()));
+}
+
+#[test]
+fn lines_are_counted_in_so_much_of_sources() {
+    let (mut heap, function) = heap();
+    let layout = layout();
+    let mut objects = heap.objects(&layout);
+    let shared = objects.shared_of(function).expect("a function");
+    let read = u64::try_from(SOURCE.len()).expect("short");
+    objects.counted = read;
+    assert_eq!(objects.function(shared).expect("there").line, Some(3));
+    assert!(objects.counted < read);
+    objects.counted = 1;
+    let found = objects.function(shared).expect("there");
+    assert_eq!((found.name.as_str(), found.line), ("handle", None));
+}
+
+#[test]
 fn every_broken_byte_is_survived() {
     let (whole, function) = heap();
     let layout = layout();

@@ -67,10 +67,7 @@ fn walk(start: u64, page_layout: PageLayout, layout: &Layout) {
     let Some(page) = Page::read(page_layout, start, &mut memory) else {
         return;
     };
-    let mut classes = Classes::new(Objects {
-        layout,
-        memory: &mut memory,
-    });
+    let mut classes = Classes::new(Objects::new(layout, &mut memory));
     classes.walk(start, &page);
     assert!(classes.covered_percent() <= 100);
     let _ = classes.rows().count();

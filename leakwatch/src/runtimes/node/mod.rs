@@ -65,10 +65,7 @@ impl Runtime for Node {
             name: "isolates".to_owned(),
             value: spaces.isolates(),
         });
-        let mut classes = Classes::new(Objects {
-            layout: &layout,
-            memory,
-        });
+        let mut classes = Classes::new(Objects::new(&layout, memory));
         for (address, page) in &pages {
             if page.generation == Generation::Old && spaces.is_walked(page) {
                 classes.walk(*address, page);

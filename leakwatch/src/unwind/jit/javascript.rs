@@ -57,10 +57,7 @@ impl JitFrames for JavaScript {
             return None;
         }
         let layout = Arc::clone(&self.layout);
-        let mut objects = Objects {
-            layout: &layout,
-            memory,
-        };
+        let mut objects = Objects::new(&layout, memory);
         let shared = objects.shared_of(function)?;
         let outermost = self.function(&mut objects, shared, |objects| objects.is_context(context))?;
         let inlined = if frame.is_made {
