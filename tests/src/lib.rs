@@ -7,6 +7,7 @@ pub mod binary;
 pub mod compare;
 pub mod container;
 pub mod document;
+pub mod dotnet;
 pub mod findings;
 pub mod go;
 pub mod holder;

@@ -3,6 +3,7 @@
 
 mod apt;
 mod bpf;
+mod dotnet;
 mod go;
 mod java;
 mod node;
@@ -38,6 +39,7 @@ pub(crate) fn build_needs(sh: &Shell) -> Result<()> {
 pub(crate) fn test_needs(sh: &Shell) -> Result<()> {
     tests::packages(sh)?;
     java::runtimes(sh)?;
+    dotnet::runtimes(sh)?;
     go::toolchains(sh)?;
     node::runtimes(sh)?;
     tests::qemu(sh)

@@ -21,6 +21,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("libtcmalloc-minimal4", "/usr/lib/*/libtcmalloc_minimal.so.4"),
     ("lua5.4", "lua5.4"),
     ("luajit", "luajit"),
+    ("mono-mcs", "mcs"),
     ("musl-tools", "musl-gcc"),
     ("nginx-light", "nginx"),
     ("nodejs", "node"),
