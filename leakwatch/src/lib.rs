@@ -36,6 +36,8 @@ pub mod cli;
 #[cfg(feature = "kernel")]
 pub mod confirm;
 #[cfg(feature = "kernel")]
+mod coreclr;
+#[cfg(feature = "kernel")]
 pub mod doctor;
 #[cfg(feature = "kernel")]
 pub mod hook;

@@ -52,10 +52,13 @@ const LIBRARIES: &[(Layer, &[&str])] = &[
     (
         Layer::Runtime,
         &[
-            "libSystem.Native.so",
+            "System.",
+            "libSystem.",
             "libclrjit.so",
             "libcoreclr.so",
             "libffi.so",
+            "libhostfxr.so",
+            "libhostpolicy.so",
             "libjava.so",
             "libjli.so",
             "libjvm.so",
@@ -73,7 +76,7 @@ const LIBRARIES: &[(Layer, &[&str])] = &[
 
 /// Executables that are an interpreter; a version may follow.
 const INTERPRETERS: &[&str] = &[
-    "beam.smp", "java", "lua", "node", "nodejs", "perl", "php", "php-fpm", "python", "ruby",
+    "beam.smp", "dotnet", "java", "lua", "node", "nodejs", "perl", "php", "php-fpm", "python", "ruby",
 ];
 
 /// A directory of the interpreter's own extensions (CPython).
@@ -185,6 +188,10 @@ const PREFIXES: &[(Layer, &[&str])] = &[
             "javax.",
             "jdk.",
             "sun.",
+            // .NET.
+            "Internal.",
+            "Microsoft.",
+            "System.",
             // CPython, Node, V8 when they are linked in.
             "Py",
             "_Py",

@@ -78,7 +78,7 @@ pub enum Counted {
     AllocationSite,
     /// Objects by class (Java, C++).
     Class,
-    /// Objects by type (Python).
+    /// Objects by type (Python, .NET).
     Type,
     /// Threads by the name of their pool.
     ThreadPool,

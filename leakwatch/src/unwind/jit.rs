@@ -4,12 +4,13 @@
 //! A runtime is recognised by a symbol that its own binary exports, and looks at every frame of the processes that map that
 //! binary. It reads the copied stack first and then the process, which ran on meanwhile: so it has to check what it finds.
 
+mod dotnet;
 mod java;
 mod javascript;
 
 use std::{collections::HashMap, io, sync::Arc};
 
-use self::{java::Java, javascript::JavaScript};
+use self::{dotnet::DotNet, java::Java, javascript::JavaScript};
 use super::{
     Image,
     file::{FileId, FoundFile},
@@ -17,7 +18,7 @@ use super::{
     threads::read_memory,
 };
 use crate::{
-    hotspot,
+    coreclr, hotspot,
     model::stack::ScriptFunction,
     target_memory::TargetMemory,
     v8::{self, metadata::Layout},
@@ -33,11 +34,16 @@ pub(super) enum JitRuntime {
     V8,
     /// The Java virtual machine of OpenJDK.
     HotSpot,
+    /// The runtime of .NET.
+    CoreClr,
 }
 
 /// An exported symbol by which a file is known to hold a runtime.
-pub(super) const MARKS: &[(&str, JitRuntime)] =
-    &[(v8::MARK, JitRuntime::V8), (hotspot::MARK, JitRuntime::HotSpot)];
+pub(super) const MARKS: &[(&str, JitRuntime)] = &[
+    (v8::MARK, JitRuntime::V8),
+    (hotspot::MARK, JitRuntime::HotSpot),
+    (coreclr::MARK, JitRuntime::CoreClr),
+];
 
 /// A frame of native code, while the walk is at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,13 +132,20 @@ impl Jits {
         }
     }
 
-    /// An image has this runtime, in that file; `bias` is added to addresses in the file to have those in the process. One
-    /// whose layout is not known names nothing.
-    pub(super) fn add(&mut self, image: Image, runtime: JitRuntime, file: &FoundFile, bias: u64) {
+    /// An image has this runtime, in that file of this path; `bias` is added to addresses in the file to have those in the
+    /// process. One whose layout is not known names nothing.
+    pub(super) fn add(
+        &mut self,
+        image: Image,
+        runtime: JitRuntime,
+        (path, file): (&[u8], &FoundFile),
+        bias: u64,
+    ) {
         let frames: Option<Box<dyn JitFrames>> = match runtime {
             JitRuntime::V8 => self
                 .layout(file)
                 .map(|layout| Box::new(JavaScript::new(layout)) as Box<dyn JitFrames>),
+            JitRuntime::CoreClr => dotnet(path).map(|dotnet| Box::new(dotnet) as Box<dyn JitFrames>),
             JitRuntime::HotSpot => java(image, file, bias).map(|java| Box::new(java) as Box<dyn JitFrames>),
         };
         self.images.insert(image, frames);
@@ -169,4 +182,13 @@ fn java(image: Image, file: &FoundFile, bias: u64) -> Option<Java> {
     Java::new(file.open().ok()?, bias, &mut memory)
         .inspect_err(failed)
         .ok()
+}
+
+fn dotnet(path: &[u8]) -> Option<DotNet> {
+    let path = String::from_utf8_lossy(path);
+    let is_known = coreclr::version(&path).is_some_and(coreclr::is_known);
+    if !is_known {
+        log::info!("no frames of .NET are named: the layout of {path} is not known");
+    }
+    is_known.then(DotNet::default)
 }

@@ -106,6 +106,6 @@ fn add_runtime(jits: &mut Jits, modules: &mut Modules, image: Image, mapping: &M
         && let Some(place) = modules.place(id, image, mapping, mapping.start)
     {
         let bias = mapping.start.wrapping_sub(place.at.address);
-        jits.add(image, runtime, &file, bias);
+        jits.add(image, runtime, (path, &file), bias);
     }
 }

@@ -35,6 +35,7 @@ pub(super) const MODULES: &[Module] = &[
     effects("symbols", &["model", "target_file"]),
     effects("v8", &["model", "symbols", "target_memory"]),
     effects("hotspot", &["model", "symbols", "target_memory"]),
+    pure("coreclr", &["model", "target_memory"]),
     effects(
         "unwind",
         &[
@@ -42,6 +43,7 @@ pub(super) const MODULES: &[Module] = &[
             "process_maps",
             "target_file",
             "target_memory",
+            "coreclr",
             "hotspot",
             "v8",
         ],
@@ -64,6 +66,7 @@ pub(super) const MODULES: &[Module] = &[
             "target_memory",
             "symbols",
             "recognise",
+            "coreclr",
             "hotspot",
             "v8",
         ],

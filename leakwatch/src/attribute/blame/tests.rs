@@ -156,6 +156,17 @@ fn interpreters_only_when_there_is_nothing_better() {
          /usr/lib/jvm/java-17/lib/server/libjvm.so JavaCalls::call_helper",
         "void shop.HttpPool.connect()",
     );
+    assert_blames(
+        "/lib/libc.so.6 open64
+         /opt/dotnet/shared/Microsoft.NETCore.App/3.1.23/System.Native.so SystemNative_Open
+         [anon] ?
+         [dotnet] System.IO.FileStream.OpenHandle
+         [dotnet] Shop.Uploads.Handle
+         /opt/dotnet/shared/Microsoft.NETCore.App/3.1.23/libcoreclr.so CallDescrWorkerInternal
+         /opt/dotnet/shared/Microsoft.NETCore.App/3.1.23/libhostpolicy.so corehost_main
+         /opt/dotnet/dotnet ?",
+        "Shop.Uploads.Handle",
+    );
 }
 
 #[test]
