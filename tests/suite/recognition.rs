@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use leakwatch::model::snapshot::ProcessRow;
-use leakwatch_tests::{agent::Agent, binary, package};
+use leakwatch_tests::{agent::Agent, binary, dotnet, package};
 use rustix::process::Signal;
 
 /// A process is looked at again when it is five seconds old, because libraries are mapped while it starts.
@@ -169,6 +169,22 @@ fn stock_interpreters_are_what_they_say_they_are() -> Result<()> {
         assert!(words.any(|word| word == &*version), "{version} in {said}");
         assert_eq!(row.allocator.as_deref(), Some("glibc"), "{}", stock.program);
     }
+    agent.stop(Signal::TERM)
+}
+
+#[test]
+fn dotnet_is_what_its_directory_says() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let Some(program) = dotnet::program("Workers.cs", directory.path())? else {
+        return Ok(());
+    };
+    let arguments = program.get_args().chain(["fixed".as_ref()]);
+    let waiting = Waiting::start(Path::new(program.get_program()), arguments)?;
+    let agent = agent()?;
+    let row = waiting.row(&agent)?;
+    assert_eq!(row.runtime.as_deref(), Some("dotnet"));
+    assert_eq!(row.runtime_version.as_deref(), Some("3.1.23"));
+    assert_eq!(row.allocator.as_deref(), Some("glibc"));
     agent.stop(Signal::TERM)
 }
 
