@@ -9,7 +9,11 @@ mod ranges;
 mod segments;
 
 use self::{objects::Objects, segments::Segment};
-use super::{Runtime, memory::Memory, target::Target};
+use super::{
+    Runtime,
+    memory::Memory,
+    target::{Mapping, Target},
+};
 use crate::{
     coreclr,
     model::census::{CensusRow, Counted, Heap, MAX_ROWS, RuntimeView},
@@ -17,6 +21,8 @@ use crate::{
 
 /// The library that the runtime is.
 const LIBRARY: &str = "libcoreclr.so";
+/// `WKS::gc_heap::alloc_allocated`.
+const NEWEST: &str = "_ZN3WKS7gc_heap15alloc_allocatedE";
 /// Threads of the runtime have this before their name since .NET 6: `.NET TP Worker`, `.NET Finalizer`.
 const THREADS: &str = ".NET ";
 /// Names of such threads at the most.
@@ -32,7 +38,8 @@ impl Runtime for Dotnet {
         let library = target.mapped_file(|name| name == LIBRARY)?;
         let version = coreclr::version(&library.name);
         let segments = if version.is_some_and(coreclr::is_known) {
-            segments::segments(target.mappings(), memory)
+            let newest = newest(target, library, memory);
+            segments::segments(target.mappings(), newest, memory)
         } else {
             Vec::new()
         };
@@ -61,6 +68,13 @@ impl Runtime for Dotnet {
         }
         Some(view)
     }
+}
+
+/// Where the youngest objects end, in the heap of a program without one for each processor; `None` where the library's
+/// symbols were removed.
+fn newest(target: &Target, library: &Mapping, memory: &mut Memory) -> Option<u64> {
+    let binary = target.binary(library).ok()?;
+    memory.value(binary.symbol(NEWEST)?.address).ok()
 }
 
 fn heap(segments: &[Segment], objects: &Objects<'_>) -> Heap {

@@ -76,7 +76,10 @@ impl<'a> Objects<'a> {
                     .ok()
                     .and_then(|offset| bytes.get(offset..)?.first_chunk::<HEAD>())
             {
-                if let Some(size) = self.count(head, end - at) {
+                if head.starts_with(&[0; HEAD / 2]) {
+                    // A thread has this room for its next objects.
+                    at += WORD;
+                } else if let Some(size) = self.count(head, end - at) {
                     at += size;
                 } else {
                     at += WORD;

@@ -12,7 +12,8 @@ const MAX_SEGMENTS: usize = 8192;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) start: u64,
-    /// Where the objects end that the last collection left; younger ones lie behind.
+    /// Where its objects end. Of the segment with the youngest ones it says itself where those end that the last collection
+    /// left.
     pub(super) allocated: u64,
     pub(super) committed: u64,
     pub(super) reserved: u64,
@@ -42,8 +43,12 @@ impl Segment {
     }
 }
 
-/// All segments, by address.
-pub(super) fn segments(mappings: &[Mapping], memory: &mut impl TargetMemory) -> Vec<Segment> {
+/// All segments, by address; `newest` is where the youngest objects end, if that is known.
+pub(super) fn segments(
+    mappings: &[Mapping],
+    newest: Option<u64>,
+    memory: &mut impl TargetMemory,
+) -> Vec<Segment> {
     let mut segments = Vec::new();
     for mapping in mappings {
         let may_be =
@@ -53,9 +58,14 @@ pub(super) fn segments(mappings: &[Mapping], memory: &mut impl TargetMemory) -> 
         while may_be
             && start < mapping.end
             && segments.len() < MAX_SEGMENTS
-            && let Some(segment) = Segment::read(start, memory)
+            && let Some(mut segment) = Segment::read(start, memory)
         {
             start = segment.reserved;
+            if let Some(newest) = newest
+                && (segment.allocated..=segment.committed).contains(&newest)
+            {
+                segment.allocated = newest;
+            }
             segments.push(segment);
         }
     }
@@ -101,21 +111,22 @@ mod tests {
         memory.put_words(next, &head(next, HEAD, 0x2000));
         memory.put_words(0x1000, &[1, 2, 3, 4, 5]);
         let mappings = [mapping(0x1000, 0x2000), mapping(START, next + 0x2000)];
-        let found = segments(&mappings, &mut memory);
+        let found = segments(&mappings, Some(next + 0x1800), &mut memory);
         assert_eq!(found.len(), 2);
         assert_eq!(
             (found[0].first(), found[0].allocated),
             (START + HEAD, START + 0x8_0018)
         );
         assert_eq!((found[1].start, found[1].committed), (next, next + 0x2000));
+        assert_eq!(found[1].allocated, next + 0x1800);
     }
 
     #[test]
     fn one_that_ends_before_it_begins_is_none() {
         let mut memory = MadeUp::default();
         memory.put_words(START, &head(START, 0, SIZE));
-        assert!(segments(&[mapping(START, START + SIZE)], &mut memory).is_empty());
+        assert!(segments(&[mapping(START, START + SIZE)], None, &mut memory).is_empty());
         memory.put_words(START, &head(START, HEAD, SIZE + HEAD));
-        assert!(segments(&[mapping(START, START + SIZE)], &mut memory).is_empty());
+        assert!(segments(&[mapping(START, START + SIZE)], None, &mut memory).is_empty());
     }
 }
