@@ -85,13 +85,22 @@ pub(super) fn blamed(
             frames,
         }
     };
-    found.iter().take(SITES_PER_FINDING).map(site).collect()
+    let mut sites: Vec<FindingSite> = found.iter().map(site).collect();
+    if resource == Resource::Memory {
+        let is_own = |site: &FindingSite| site.share >= OWN_AT_LEAST && blame::is_of_program(&site.frames);
+        sites.sort_by_key(|site| !is_own(site));
+    }
+    sites.truncate(SITES_PER_FINDING);
+    sites
 }
 
 fn part_of(some: f64, all: f64) -> f64 {
     if all > 0.0 { some / all } else { 0.0 }
 }
 
+/// Sites of memory that have so much of it come first when the program's own code is in their stack: a runtime's allocator and
+/// its collector take for everybody.
+const OWN_AT_LEAST: f64 = 0.05;
 /// Sites that a finding carries at most.
 const SITES_PER_FINDING: usize = 5;
 

@@ -283,6 +283,12 @@ pub fn blamed(frames: &[FrameRow]) -> Option<usize> {
         .or_else(|| innermost(&named(Layer::System)))
 }
 
+/// Whether a function of the program is in a stack, by its name.
+pub fn is_of_program(frames: &[FrameRow]) -> bool {
+    let mut named = frames.iter().filter(|frame| frame.function.is_some());
+    named.any(|frame| layer(frame) == Layer::Program)
+}
+
 fn layer(frame: &FrameRow) -> Layer {
     if let Some(layer) = scripts::layer(&frame.module, frame.file.as_deref()) {
         return layer;

@@ -1,6 +1,6 @@
 //! Stacks as they were taken from real programs, innermost frame first.
 
-use super::blamed;
+use super::{blamed, is_of_program};
 use crate::model::snapshot::FrameRow;
 
 /// Frames from `MODULE FUNCTION` lines; `?` is a frame without a name.
@@ -119,6 +119,18 @@ fn go_past_the_standard_library() {
          /opt/app/api main.main",
         "github.com/jackc/pgx/v5/pgconn.connect",
     );
+}
+
+#[test]
+fn whether_the_program_is_in_a_stack() {
+    let collector = "/opt/app/api runtime.sysMmap
+         /opt/app/api runtime.(*mheap).grow
+         /opt/app/api runtime.goexit";
+    let own = "/opt/app/api runtime.mallocgc
+         /opt/app/api main.keep
+         /opt/app/api runtime.goexit";
+    assert!(is_of_program(&stack(own)) && !is_of_program(&stack(collector)));
+    assert!(!is_of_program(&stack("/opt/app/api ?")) && !is_of_program(&[]));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"time"
 )
@@ -19,7 +20,7 @@ func waitForReply(r *request) int {
 
 //go:noinline
 func askUpstream(answers bool) {
-	r := &request{body: make([]byte, 100<<10), reply: make(chan int)}
+	r := &request{body: bytes.Repeat([]byte("x"), 20<<10), reply: make(chan int)}
 	go waitForReply(r)
 	if answers {
 		r.reply <- 200
