@@ -13,7 +13,8 @@ use anyhow::{Context as _, Result, ensure};
 use leakwatch::model::census::Census;
 use leakwatch_tests::{
     binary,
-    subject::ensure_close,
+    go::{self, Symbols},
+    subject::{Subject, ensure_close, view},
     subjects::{self, Size},
 };
 use rand::{RngExt as _, SeedableRng as _};
@@ -100,6 +101,38 @@ fn nonsense_in_its_memory_is_survived() -> Result<()> {
         }
         println!("{}: {unknown} of {ROUNDS} with a reason", program.runtime);
     }
+    Ok(())
+}
+
+/// It runs as ever, and says to be of a release that leakwatch does not know.
+#[test]
+fn a_patched_program_is_unknown() -> Result<()> {
+    let Some(toolchain) = go::toolchains()?.into_iter().next() else {
+        eprintln!("SKIPPED: no Go: cargo xtask setup --tests");
+        return Ok(());
+    };
+    let dir = tempfile::tempdir()?;
+    let program = dir.path().join("books");
+    go::build(&toolchain, "books.go", Symbols::Kept, &program)?;
+    let mut bytes = fs::read(&program)?;
+    let (release, unknown) = (b"go1.", b"go9.");
+    let places: Vec<usize> = bytes
+        .windows(release.len())
+        .enumerate()
+        .filter_map(|(at, window)| (window == release).then_some(at))
+        .collect();
+    ensure!(!places.is_empty(), "it does not say its release");
+    for at in places {
+        bytes[at..at + unknown.len()].copy_from_slice(unknown);
+    }
+    fs::write(&program, bytes)?;
+    let subject = Subject::start_ready(Command::new(&program).arg("1000"))?;
+    let census = subject.census()?;
+    let view = view(&census, "go")?;
+    let why = view.unknown.as_deref().unwrap_or_default();
+    println!("go: {why}");
+    ensure!(why.contains("go9.") || why.contains("9."), "{why:?}");
+    ensure!(view.rows.is_empty() && view.heap.live.is_none(), "{view:?}");
     Ok(())
 }
 

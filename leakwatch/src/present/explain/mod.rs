@@ -122,10 +122,21 @@ impl Explanation {
     fn runtimes(&self) -> Vec<String> {
         let views = self.last_census.iter().flat_map(|census| &census.views);
         let mut names: Vec<String> = views.map(census::title).collect();
-        if let Some(runtime) = &self.process.runtime
-            && !names.iter().any(|name| name.starts_with(&**runtime))
+        let is_there = |names: &[String], name: &str| names.iter().any(|other| other.starts_with(name));
+        let process = &self.process;
+        if let Some(runtime) = &process.runtime
+            && !is_there(&names, runtime)
         {
-            names.insert(0, runtime.to_string());
+            let name = match &process.runtime_version {
+                Some(version) => format!("{runtime} {version}"),
+                None => runtime.to_string(),
+            };
+            names.insert(0, name);
+        }
+        if let Some(allocator) = &process.allocator
+            && !is_there(&names, allocator)
+        {
+            names.push(allocator.to_string());
         }
         names
     }

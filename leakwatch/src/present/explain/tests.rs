@@ -108,6 +108,19 @@ fn who_is_not_there_is_not_explained_and_who_has_ended_is() {
 }
 
 #[test]
+fn runtime_and_allocator_are_named_without_their_books() {
+    let mut snapshot = sample::snapshot();
+    for process in &mut snapshot.processes {
+        process.census = None;
+        process.runtime = Some("ruby".into());
+        process.runtime_version = Some("3.1.2".into());
+        process.allocator = Some("jemalloc".into());
+    }
+    let text = written(&explained(&snapshot), Format::Text, false);
+    assert!(text.contains("ruby 3.1.2, jemalloc"), "{text}");
+}
+
+#[test]
 fn a_quiet_process_is_told_what_to_do_too() {
     let explanation = Explanation::begin(813, &sample::snapshot()).unwrap();
     let text = written(&explanation, Format::Text, false);
