@@ -6,6 +6,7 @@ use super::classes::Classes;
 use crate::{
     runtimes::memory::Memory,
     v8::{
+        inlined,
         metadata::Layout,
         object::Objects,
         page::{ALIGNMENT, Page, PageLayout},
@@ -16,6 +17,9 @@ use crate::{
 /// V8 of node 18, 20, 22 and 24.
 const VERSIONS: [&str; 4] = ["10.2.154.26", "11.3.244.8", "12.4.254.21", "13.6.233.17"];
 const PAGE: usize = 256 << 10;
+/// Places of a page that are taken for code in which something was inlined, and bytes between them.
+const PLACES: usize = 8;
+const PLACES_APART: usize = 1021;
 
 thread_local! {
     /// Memory of this process in which a page lies.
@@ -38,7 +42,9 @@ pub(in crate::runtimes) fn read(bytes: &[u8]) {
     let Ok(mut layout) = Layout::of(&values) else {
         return;
     };
-    layout.version = Some(VERSIONS[usize::from(head[0]) % VERSIONS.len()].to_owned());
+    let version = VERSIONS[usize::from(head[0]) % VERSIONS.len()];
+    layout.version = Some(version.to_owned());
+    layout.code = inlined::layout(version);
     let Some(page_layout) = PageLayout::of(&layout) else {
         return;
     };
@@ -64,6 +70,10 @@ pub(in crate::runtimes) fn read(bytes: &[u8]) {
 
 fn walk(start: u64, page_layout: PageLayout, layout: &Layout) {
     let mut memory = Memory::of_process(std::process::id());
+    let mut objects = Objects::new(layout, &mut memory);
+    for pc in (start..).step_by(PLACES_APART).take(PLACES) {
+        let _ = objects.inlined(pc);
+    }
     let Some(page) = Page::read(page_layout, start, &mut memory) else {
         return;
     };
