@@ -76,6 +76,10 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.
 const APART_NS: u64 = 15 * SECOND_NS;
 const REST: u64 = 30;
+/// All together rest this many times what the last one took: they have a tenth of one processor at the most.
+const REST_OF_ALL: u64 = 9;
+/// Who was not asked for so long does not wait for a turn, nanoseconds.
+const WAITS_NS: u64 = 3 * SECOND_NS;
 /// The same for whoever is waited for.
 const URGENT_APART_NS: u64 = 3 * SECOND_NS;
 const URGENT_REST: u64 = 3;
@@ -126,9 +130,14 @@ pub struct CensusTaker {
     stuck: u32,
     /// What is being taken, and since when.
     taking: Option<(CensusWish, u64)>,
+    /// Until then all of them rest, unless somebody waits.
+    rests_until_ns: u64,
     /// By process and image.
-    subjects: HashMap<(ProcessId, u32), Subject>,
+    subjects: HashMap<Key, Subject>,
 }
+
+/// A process and its image.
+type Key = (ProcessId, u32);
 
 #[derive(Debug)]
 struct Subject {
@@ -159,7 +168,8 @@ impl Censuses for CensusTaker {
         }
         let done = subject.done.take();
         let is_due = now_ns >= subject.due_ns;
-        if is_due && self.taking.is_none() && self.stuck < MAX_STUCK {
+        let has_turn = wish.urgent || (now_ns >= self.rests_until_ns && self.is_next(key, now_ns));
+        if is_due && has_turn && self.taking.is_none() && self.stuck < MAX_STUCK {
             self.take(now_ns, *wish);
         }
         done
@@ -172,6 +182,14 @@ pub fn census_now(pid: u32, now_ns: u64) -> Option<Census> {
 }
 
 impl CensusTaker {
+    /// Whether nobody who still asks has waited for longer.
+    fn is_next(&self, key: Key, now_ns: u64) -> bool {
+        let waits = |(_, of): &(&Key, &Subject)| now_ns.saturating_sub(of.asked_ns) < WAITS_NS;
+        let waiting = self.subjects.iter().filter(waits);
+        let next = waiting.min_by_key(|(key, of)| (of.due_ns, **key));
+        next.is_some_and(|(next, _)| *next == key)
+    }
+
     fn take(&mut self, now_ns: u64, wish: CensusWish) {
         if self.worker.is_none() {
             self.worker = Worker::start()
@@ -200,6 +218,7 @@ impl CensusTaker {
                 let took_ns = census.as_ref().map_or(0, |census| census.took_ns);
                 subject.due_ns = now_ns + apart.max(took_ns.saturating_mul(rest));
                 subject.done = census;
+                self.rests_until_ns = now_ns + took_ns.saturating_mul(REST_OF_ALL);
             }
         } else if now_ns.saturating_sub(since_ns) >= STUCK_NS {
             warn!("a census takes longer than two minutes; it is given up");
@@ -217,5 +236,36 @@ fn unknown(runtime: &str, version: Option<String>, why: &dyn fmt::Display) -> Ru
         version,
         unknown: Some(why.to_string()),
         ..RuntimeView::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CensusTaker, Key, SECOND_NS, Subject, WAITS_NS};
+    use crate::model::identity::ProcessId;
+
+    fn key(pid: u32) -> Key {
+        let start_time_ns = 1;
+        (ProcessId { pid, start_time_ns }, 0)
+    }
+
+    #[test]
+    fn who_waited_longest_is_next_and_who_left_is_passed_over() {
+        let mut taker = CensusTaker::default();
+        let now_ns = 100 * SECOND_NS;
+        for (pid, asked_ns, due_ns) in [(1, now_ns, 90), (2, now_ns, 80), (3, now_ns - WAITS_NS, 70)] {
+            let due_ns = due_ns * SECOND_NS;
+            let done = None;
+            taker.subjects.insert(
+                key(pid),
+                Subject {
+                    asked_ns,
+                    due_ns,
+                    done,
+                },
+            );
+        }
+        let next = [1, 2, 3].map(|pid| taker.is_next(key(pid), now_ns));
+        assert_eq!(next, [false, true, false]);
     }
 }
