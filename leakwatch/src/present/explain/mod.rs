@@ -122,10 +122,9 @@ impl Explanation {
     fn runtimes(&self) -> Vec<String> {
         let views = self.last_census.iter().flat_map(|census| &census.views);
         let mut names: Vec<String> = views.map(census::title).collect();
-        let is_there = |names: &[String], name: &str| names.iter().any(|other| other.starts_with(name));
         let process = &self.process;
         if let Some(runtime) = &process.runtime
-            && !is_there(&names, runtime)
+            && !names.iter().any(|name| name.starts_with(&**runtime))
         {
             let name = match &process.runtime_version {
                 Some(version) => format!("{runtime} {version}"),
@@ -133,10 +132,8 @@ impl Explanation {
             };
             names.insert(0, name);
         }
-        if let Some(allocator) = &process.allocator
-            && !is_there(&names, allocator)
-        {
-            names.push(allocator.to_string());
+        if self.last_census.is_none() {
+            names.extend(process.allocator.iter().map(ToString::to_string));
         }
         names
     }

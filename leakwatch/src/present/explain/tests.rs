@@ -116,7 +116,8 @@ fn runtime_and_allocator_are_named_without_their_books() {
         process.runtime_version = Some("3.1.2".into());
         process.allocator = Some("jemalloc".into());
     }
-    let text = written(&explained(&snapshot), Format::Text, false);
+    let explanation = Explanation::begin(4711, &snapshot).unwrap();
+    let text = written(&explanation, Format::Text, false);
     assert!(text.contains("ruby 3.1.2, jemalloc"), "{text}");
 }
 
