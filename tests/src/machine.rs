@@ -31,7 +31,14 @@ pub fn command_line(command: &str) -> String {
     if arguments.is_empty() {
         return command.to_owned();
     }
-    format!("{command} -- {}", arguments.join(" "))
+    let quoted = arguments.iter().map(|argument| {
+        if argument.contains(char::is_whitespace) {
+            format!("{argument:?}")
+        } else {
+            argument.clone()
+        }
+    });
+    format!("{command} -- {}", quoted.collect::<Vec<_>>().join(" "))
 }
 
 /// Processors this process may use.
