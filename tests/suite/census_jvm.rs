@@ -12,7 +12,7 @@ use leakwatch::model::census::{Census, Counted};
 use leakwatch_tests::{
     binary::{self, stdout},
     leaks,
-    subject::Subject,
+    subject::{Subject, view},
 };
 use serde::Deserialize;
 
@@ -88,11 +88,17 @@ fn a_program_goes_on_while_its_heap_is_read() -> Result<()> {
         println!("{when}: {} requests, p99 {} ns", latency.requests, latency.p99_ns);
         ensure!(latency.requests > 0);
     }
-    let orders = censuses.iter().map(|census| count(census, "Census$Order"));
-    ensure!(
-        orders.clone().all(|orders| orders == Some(MANY_ORDERS)),
-        "{orders:?}"
-    );
+    for census in &censuses {
+        let orders = count(census, "Census$Order").context("no orders")?;
+        // Requests make garbage: what is collected while it is read is left out, and said to be.
+        match &view(census, "java")?.unknown {
+            None => ensure!(orders == MANY_ORDERS, "{orders} orders"),
+            Some(why) => ensure!(
+                orders <= MANY_ORDERS && why.contains("were collected while they were read"),
+                "{orders} orders: {why}"
+            ),
+        }
+    }
     println!("{} censuses during that second", censuses.len());
     Ok(())
 }
