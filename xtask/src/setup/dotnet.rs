@@ -1,11 +1,9 @@
 //! .NET, which Debian does not have. PyPI has a runtime as `dotnetcore2`, without a compiler: Debian's `mcs` makes assemblies.
 
-use std::{fs, path::Path};
+use anyhow::Result;
+use xshell::Shell;
 
-use anyhow::{Result, ensure};
-use xshell::{Shell, cmd};
-
-use super::{missing, ok};
+use super::{ok, packages};
 
 /// A version and the package with it.
 const VERSIONS: &[(&str, &str)] = &[("3.1", "dotnetcore2==3.1.23")];
@@ -20,30 +18,11 @@ pub(super) fn runtimes(sh: &Shell) -> Result<()> {
     let directory = sh.current_dir().join(DIRECTORY);
     for (version, package) in VERSIONS {
         let to = directory.join(version);
-        let dotnet = to.join("dotnet");
-        if !dotnet.is_file() {
-            missing(&format!(".NET {version}, from PyPI's dotnetcore2"));
-            install(sh, package, &to)?;
-        }
-        ensure!(
-            dotnet.is_file(),
-            "installed, and yet not there: {}",
-            dotnet.display()
-        );
+        let what = format!(".NET {version}, from PyPI's dotnetcore2");
+        packages::need(&to.join("dotnet"), &what, || {
+            packages::from_pypi(sh, package, "dotnetcore2/bin", &to)
+        })?;
     }
     ok(&format!("{} version of .NET", VERSIONS.len()));
     Ok(())
-}
-
-fn install(sh: &Shell, package: &str, to: &Path) -> Result<()> {
-    // On the same file system: it is moved when it is whole.
-    let unpacked = to.with_extension("new");
-    fs::create_dir_all(&unpacked)?;
-    cmd!(
-        sh,
-        "python3 -m pip install --quiet --no-deps --root-user-action=ignore --target {unpacked} {package}"
-    )
-    .run()?;
-    fs::rename(unpacked.join("dotnetcore2/bin"), to)?;
-    Ok(fs::remove_dir_all(&unpacked)?)
 }

