@@ -7,6 +7,7 @@
 mod dotnet;
 mod java;
 mod javascript;
+mod known;
 
 use std::{collections::HashMap, io, sync::Arc};
 

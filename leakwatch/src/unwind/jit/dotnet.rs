@@ -1,15 +1,15 @@
 //! Frames of .NET on CoreCLR. Its compiler keeps frame pointers; what framework assemblies bring compiled is not named.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use super::{FrameMemory, JitFrames, NativeFrame};
+use super::{FrameMemory, JitFrames, NativeFrame, known::Known};
 use crate::{
     coreclr::{code::Method, method_table::Types},
     model::stack::{Function, ScriptFunction},
 };
 
-/// Most addresses of one program that are remembered.
-const MAX_ADDRESSES: usize = 4096;
+/// Most addresses of no method that are remembered.
+const MAX_OTHERS: usize = 4096;
 /// Whose methods they are, as it is shown.
 const RUNTIME: &str = "dotnet";
 
@@ -17,9 +17,10 @@ const RUNTIME: &str = "dotnet";
 #[derive(Default)]
 pub(super) struct DotNet {
     types: Types,
-    /// By address in code: the method there, and what it is called; nothing where none is.
-    known: HashMap<u64, Option<(Method, ScriptFunction)>>,
-    bytes: usize,
+    /// By address in code.
+    known: Known<Method>,
+    /// Addresses in code of no method that can be named.
+    others: HashSet<u64>,
 }
 
 impl DotNet {
@@ -43,26 +44,24 @@ impl JitFrames for DotNet {
         if !frame.is_made {
             return None;
         }
-        match self.known.get(&frame.pc) {
-            Some(None) => return None,
-            Some(Some((method, function))) if method.is_there(memory) => return Some(vec![function.clone()]),
-            _ => {}
+        if self.others.contains(&frame.pc) {
+            return None;
         }
-        let found = self.find(frame.pc, memory);
-        if self.known.len() >= MAX_ADDRESSES {
-            self.known.clear();
-            self.bytes = 0;
+        if let Some(function) = self.known.get(frame.pc, |method| method.is_there(memory)) {
+            return Some(vec![function]);
         }
-        let name = found
-            .as_ref()
-            .map_or(0, |(_, function)| function.function.name.len());
-        self.bytes += size_of::<(u64, Option<(Method, ScriptFunction)>)>() + name;
-        let function = found.as_ref().map(|(_, function)| function.clone());
-        self.known.insert(frame.pc, found);
-        function.map(|function| vec![function])
+        let Some((method, function)) = self.find(frame.pc, memory) else {
+            if self.others.len() >= MAX_OTHERS {
+                self.others.clear();
+            }
+            self.others.insert(frame.pc);
+            return None;
+        };
+        self.known.insert(frame.pc, method, function.clone());
+        Some(vec![function])
     }
 
     fn size(&self) -> usize {
-        self.bytes
+        self.known.size() + self.others.len() * size_of::<u64>()
     }
 }

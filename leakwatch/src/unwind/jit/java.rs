@@ -3,9 +3,9 @@
 //!
 //! What a compiler has inlined is named after the method that it was inlined into.
 
-use std::{collections::HashMap, fs::File};
+use std::fs::File;
 
-use super::{Caller, FrameMemory, JitFrames, NativeFrame, ProcessMemory};
+use super::{Caller, FrameMemory, JitFrames, NativeFrame, ProcessMemory, known::Known};
 use crate::{
     hotspot::{
         self,
@@ -15,8 +15,6 @@ use crate::{
     model::stack::{Function, ScriptFunction},
 };
 
-/// Most methods of one program that are remembered.
-const MAX_METHODS: usize = 4096;
 /// Whose methods they are, as it is shown.
 const RUNTIME: &str = "java";
 /// Words of an interpreter's frame, by their distance from the frame pointer, bytes.
@@ -31,9 +29,8 @@ pub(super) struct Java {
     methods: Methods,
     /// Where the interpreter is; it stays there.
     interpreter: Option<Blob>,
-    /// By address: the fingerprint, and what it is called.
-    known: HashMap<u64, (u64, ScriptFunction)>,
-    bytes: usize,
+    /// Methods, with their fingerprints.
+    known: Known<u64>,
 }
 
 impl Java {
@@ -48,8 +45,7 @@ impl Java {
             code: CodeCache::read(&structs, memory)?,
             methods: Methods::new(&structs)?,
             interpreter: None,
-            known: HashMap::new(),
-            bytes: 0,
+            known: Known::default(),
         })
     }
 
@@ -68,17 +64,10 @@ impl Java {
 
     fn function(&mut self, method: u64, memory: &mut FrameMemory<'_>) -> Option<ScriptFunction> {
         let fingerprint = self.methods.fingerprint(method, memory)?;
-        if let Some((known, function)) = self.known.get(&method)
-            && *known == fingerprint
-        {
-            return Some(function.clone());
+        if let Some(function) = self.known.get(method, |&known| known == fingerprint) {
+            return Some(function);
         }
         let name = self.methods.name(fingerprint, memory)?;
-        if self.known.len() >= MAX_METHODS {
-            self.known.clear();
-            self.bytes = 0;
-        }
-        self.bytes += size_of::<(u64, (u64, ScriptFunction))>() + name.len();
         let function = ScriptFunction {
             runtime: RUNTIME,
             function: Function {
@@ -87,7 +76,7 @@ impl Java {
                 line: None,
             },
         };
-        self.known.insert(method, (fingerprint, function.clone()));
+        self.known.insert(method, fingerprint, function.clone());
         Some(function)
     }
 }
@@ -127,6 +116,6 @@ impl JitFrames for Java {
     }
 
     fn size(&self) -> usize {
-        self.bytes
+        self.known.size()
     }
 }

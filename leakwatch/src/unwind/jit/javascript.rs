@@ -5,11 +5,11 @@
 //! have. What an optimising compiler has inlined is found in the tables of its code, of versions of V8 that are known; of
 //! others a frame is named after the function that all else was inlined into.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use super::{FrameMemory, JitFrames, NativeFrame};
+use super::{FrameMemory, JitFrames, NativeFrame, known::Known};
 use crate::{
-    model::stack::{Function, ScriptFunction},
+    model::stack::ScriptFunction,
     v8::{
         function::Fingerprint,
         metadata::Layout,
@@ -17,8 +17,6 @@ use crate::{
     },
 };
 
-/// Most functions of one program that are remembered.
-const MAX_FUNCTIONS: usize = 4096;
 /// Whose functions they are, as it is shown.
 const RUNTIME: &str = "node";
 
@@ -26,21 +24,14 @@ const RUNTIME: &str = "node";
 pub(super) struct JavaScript {
     layout: Arc<Layout>,
     /// By the word that points to their `SharedFunctionInfo`.
-    functions: HashMap<u64, Known>,
-    bytes: usize,
-}
-
-struct Known {
-    fingerprint: Fingerprint,
-    function: ScriptFunction,
+    functions: Known<Fingerprint>,
 }
 
 impl JavaScript {
     pub(super) fn new(layout: Arc<Layout>) -> Self {
         Self {
             layout,
-            functions: HashMap::new(),
-            bytes: 0,
+            functions: Known::default(),
         }
     }
 }
@@ -75,7 +66,7 @@ impl JitFrames for JavaScript {
     }
 
     fn size(&self) -> usize {
-        self.bytes
+        self.functions.size()
     }
 }
 
@@ -88,10 +79,8 @@ impl JavaScript {
         is_one: impl FnOnce(&mut Objects<'_, FrameMemory<'_>>) -> bool,
     ) -> Option<ScriptFunction> {
         let fingerprint = objects.fingerprint(shared)?;
-        if let Some(known) = self.functions.get(&shared)
-            && known.fingerprint == fingerprint
-        {
-            return Some(known.function.clone());
+        if let Some(function) = self.functions.get(shared, |known| *known == fingerprint) {
+            return Some(function);
         }
         if !is_one(objects) {
             return None;
@@ -100,17 +89,7 @@ impl JavaScript {
             runtime: RUNTIME,
             function: objects.function(shared)?,
         };
-        if self.functions.len() >= MAX_FUNCTIONS {
-            self.functions.clear();
-            self.bytes = 0;
-        }
-        let Function { name, file, .. } = &function.function;
-        self.bytes += size_of::<(u64, Known)>() + name.len() + file.as_ref().map_or(0, String::len);
-        let known = Known {
-            fingerprint,
-            function: function.clone(),
-        };
-        self.functions.insert(shared, known);
+        self.functions.insert(shared, fingerprint, function.clone());
         Some(function)
     }
 }
