@@ -61,8 +61,7 @@ pub(crate) fn sample(kind: Kind, tgid: u32, sp: u64, now_ns: u64, item: u64) -> 
 /// For how many births the sample stands; 0 when this one is not sampled.
 #[inline(always)]
 fn turn(kind: Kind, tgid: u32, sp: u64, now_ns: u64) -> u32 {
-    let is_suspect = is_suspect(tgid);
-    if setting!(stacks_of_suspects) != 0 && !is_suspect {
+    if setting!(stacks_of_suspects) != 0 && !is_suspect(tgid) {
         return 0;
     }
     // Threads of a pool have their stacks at different pages and the same frame at the same place of its page.
@@ -81,7 +80,7 @@ fn turn(kind: Kind, tgid: u32, sp: u64, now_ns: u64) -> u32 {
     let weight = class.births;
     // At the rate since the last sample so many are born until the next one is due.
     let pressure = budget::pressure(Budget::Stacks);
-    let interval = if is_suspect {
+    let interval = if is_suspect(tgid) {
         u64::from(setting!(suspect_interval_ns)) << (pressure / 2)
     } else {
         u64::from(setting!(class_interval_ns)) << pressure

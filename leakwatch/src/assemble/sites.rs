@@ -85,11 +85,12 @@ pub(super) fn blamed(
             frames,
         }
     };
-    let mut sites: Vec<FindingSite> = found.iter().map(site).collect();
-    if resource == Resource::Memory {
-        let is_own = |site: &FindingSite| site.share >= OWN_AT_LEAST && blame::is_of_program(&site.frames);
-        sites.sort_by_key(|site| !is_own(site));
+    if resource != Resource::Memory {
+        return found.iter().take(SITES_PER_FINDING).map(site).collect();
     }
+    let is_own = |site: &FindingSite| site.share >= OWN_AT_LEAST && blame::is_of_program(&site.frames);
+    let mut sites: Vec<FindingSite> = found.iter().map(site).collect();
+    sites.sort_by_key(|site| !is_own(site));
     sites.truncate(SITES_PER_FINDING);
     sites
 }

@@ -31,6 +31,21 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
+    /// Memory that may be written and belongs to no file.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn anonymous(start: u64, end: u64, name: &str) -> Self {
+        Self {
+            start,
+            end,
+            readable: true,
+            writable: true,
+            executable: false,
+            offset: 0,
+            inode: 0,
+            name: name.to_owned(),
+        }
+    }
+
     /// File name without the directory; empty for what is no file.
     pub(super) fn file_name(&self) -> &str {
         let is_file = self.name.starts_with('/');

@@ -59,14 +59,11 @@ mod tests {
 
     fn mapping(start: u64, end: u64, may: &str, name: &str) -> Mapping {
         Mapping {
-            start,
-            end,
             readable: may.contains('r'),
             writable: may.contains('w'),
             executable: may.contains('x'),
-            offset: 0,
             inode: name.len() as u64,
-            name: name.to_owned(),
+            ..Mapping::anonymous(start, end, name)
         }
     }
 

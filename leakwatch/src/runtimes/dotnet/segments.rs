@@ -80,19 +80,6 @@ mod tests {
     const START: u64 = 0x7000_0000;
     const SIZE: u64 = 0x10_0000;
 
-    fn mapping(start: u64, end: u64) -> Mapping {
-        Mapping {
-            start,
-            end,
-            readable: true,
-            writable: true,
-            executable: false,
-            offset: 0,
-            inode: 0,
-            name: String::new(),
-        }
-    }
-
     fn head(start: u64, allocated: u64, committed: u64) -> [u64; 5] {
         [
             start + allocated,
@@ -110,7 +97,10 @@ mod tests {
         memory.put_words(START, &head(START, 0x8_0018, SIZE));
         memory.put_words(next, &head(next, HEAD, 0x2000));
         memory.put_words(0x1000, &[1, 2, 3, 4, 5]);
-        let mappings = [mapping(0x1000, 0x2000), mapping(START, next + 0x2000)];
+        let mappings = [
+            Mapping::anonymous(0x1000, 0x2000, ""),
+            Mapping::anonymous(START, next + 0x2000, ""),
+        ];
         let found = segments(&mappings, Some(next + 0x1800), &mut memory);
         assert_eq!(found.len(), 2);
         assert_eq!(
@@ -125,8 +115,8 @@ mod tests {
     fn one_that_ends_before_it_begins_is_none() {
         let mut memory = MadeUp::default();
         memory.put_words(START, &head(START, 0, SIZE));
-        assert!(segments(&[mapping(START, START + SIZE)], None, &mut memory).is_empty());
+        assert!(segments(&[Mapping::anonymous(START, START + SIZE, "")], None, &mut memory).is_empty());
         memory.put_words(START, &head(START, HEAD, SIZE + HEAD));
-        assert!(segments(&[mapping(START, START + SIZE)], None, &mut memory).is_empty());
+        assert!(segments(&[Mapping::anonymous(START, START + SIZE, "")], None, &mut memory).is_empty());
     }
 }

@@ -21,16 +21,7 @@ pub(in crate::runtimes) fn read(bytes: &[u8]) {
     let (start, end) = (HEAP_MAX, HEAP_MAX + bytes.len() as u64);
     let mut memory = Flat { start, bytes };
     for name in ["[heap]", ""] {
-        let mapping = Mapping {
-            start,
-            end,
-            readable: true,
-            writable: true,
-            executable: false,
-            offset: 0,
-            inode: 0,
-            name: name.to_owned(),
-        };
+        let mapping = Mapping::anonymous(start, end, name);
         let heaps = heaps::find(&mut memory, &[mapping], layout);
         let files = vec![start..end];
         let mut tally = Tally::new(files.clone());

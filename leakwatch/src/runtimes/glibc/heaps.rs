@@ -100,19 +100,6 @@ mod tests {
     use super::*;
     use crate::target_memory::made_up::MadeUp;
 
-    fn mapping(start: u64, end: u64, name: &str) -> Mapping {
-        Mapping {
-            start,
-            end,
-            readable: true,
-            writable: true,
-            executable: false,
-            offset: 0,
-            inode: 0,
-            name: name.to_owned(),
-        }
-    }
-
     #[test]
     fn arenas_blocks_and_nothing_else() {
         let layout = Layout::of("2.36").expect("known");
@@ -124,11 +111,11 @@ mod tests {
         memory.put_words(blocks + 0x2000, &[0, 0x1000 | IS_MMAPPED]);
         memory.put_words(other, &[other + 0x20, 0, 0x1000, 0x1000]);
         let mappings = [
-            mapping(0x1000, 0x3000, "[heap]"),
-            mapping(first, first + 0x2_1000, ""),
-            mapping(later, later + 0x4000, ""),
-            mapping(blocks, blocks + 0x5000, ""),
-            mapping(other, other + 0x1000, ""),
+            Mapping::anonymous(0x1000, 0x3000, "[heap]"),
+            Mapping::anonymous(first, first + 0x2_1000, ""),
+            Mapping::anonymous(later, later + 0x4000, ""),
+            Mapping::anonymous(blocks, blocks + 0x5000, ""),
+            Mapping::anonymous(other, other + 0x1000, ""),
         ];
         let heaps = find(&mut memory, &mappings, layout);
         let spans: Vec<_> = heaps
@@ -161,7 +148,7 @@ mod tests {
         ] {
             let mut memory = MadeUp::default();
             memory.put_words(at, &words);
-            let heaps = find(&mut memory, &[mapping(at, at + 0x1000, "")], layout);
+            let heaps = find(&mut memory, &[Mapping::anonymous(at, at + 0x1000, "")], layout);
             assert_eq!(heaps, Heaps::default(), "{words:x?}");
         }
     }
