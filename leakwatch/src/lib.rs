@@ -30,6 +30,8 @@ pub mod run;
 pub mod subjects;
 
 #[cfg(feature = "kernel")]
+pub mod attach;
+#[cfg(feature = "kernel")]
 pub mod call_sites;
 #[cfg(feature = "kernel")]
 pub mod cli;

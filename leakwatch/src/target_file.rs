@@ -9,7 +9,7 @@ use std::{
     io,
     os::{
         fd::{AsRawFd as _, OwnedFd},
-        unix::fs::OpenOptionsExt as _,
+        unix::{fs::OpenOptionsExt as _, net::UnixStream},
     },
     path::PathBuf,
 };
@@ -111,16 +111,41 @@ impl Root {
         self.regular_file(path, OFlags::NOFOLLOW)
     }
 
+    /// Finds a directory, following links inside this root.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn directory(&self, path: impl Arg) -> io::Result<OwnedFd> {
+        self.path_only(path, OFlags::DIRECTORY)
+    }
+
+    /// Connects to a socket that is not a link itself.
+    ///
+    /// # Errors
+    /// When there is none, or nobody listens.
+    pub(crate) fn connect(&self, path: impl Arg) -> io::Result<UnixStream> {
+        let socket = self.path_only(path, OFlags::NOFOLLOW)?;
+        UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd()))
+    }
+
     fn regular_file(&self, path: impl Arg, flags: OFlags) -> io::Result<Found> {
+        Found::new(self.path_only(path, flags)?)
+    }
+
+    fn path_only(&self, path: impl Arg, flags: OFlags) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::PATH | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        Found::new(openat2(&self.0, path, flags, Mode::empty(), resolve)?)
+        Ok(openat2(&self.0, path, flags, Mode::empty(), resolve)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io, os::unix::fs::symlink, process};
+    use std::{
+        fs, io,
+        os::unix::{fs::symlink, net::UnixListener},
+        process,
+    };
 
     use super::{Found, Root};
 
@@ -143,6 +168,8 @@ mod tests {
                 "{path}"
             );
         }
+        symlink("/etc", directory.path().join("away")).unwrap();
+        assert!(root.directory("/away").is_err());
         assert!(root.find_itself("/good").is_err());
     }
 
@@ -155,6 +182,16 @@ mod tests {
         let own = Root::own().unwrap();
         assert!(own.find(fifo.to_str().unwrap()).is_err());
         assert!(own.find("/dev/null").is_err());
+    }
+
+    #[test]
+    fn a_link_to_a_socket_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let _listener = UnixListener::bind(directory.path().join("socket")).unwrap();
+        symlink("/socket", directory.path().join("link")).unwrap();
+        let root = Root::open(directory.path().to_str().unwrap()).unwrap();
+        assert!(root.connect("/socket").is_ok());
+        assert!(root.connect("/link").is_err());
     }
 
     #[test]

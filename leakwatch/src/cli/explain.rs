@@ -1,10 +1,13 @@
 //! `leakwatch explain`: one process on one page.
 
+mod asking;
+
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{sync::watch, time::sleep};
 
+use self::asking::Asking;
 use super::{
     Failure,
     output::Output,
@@ -29,7 +32,7 @@ const READINGS_FOR_NAMES: usize = 3;
 ///
 /// Who it is, what it holds and how near its limits are, what is found and why, where it took what it holds, what its runtime
 /// and its allocator have on their books and by how much that changed while it was observed, what could not be read, and one
-/// command to go on with. The process is only read.
+/// command to go on with. The process is only read, unless --attach is given.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ExplainArgs {
     /// The process
@@ -51,6 +54,13 @@ pub struct ExplainArgs {
     /// Use nothing outside ASCII; the default where the locale is not UTF-8
     #[arg(long)]
     pub ascii: bool,
+
+    /// ACTS ON THE PROCESS: ask its runtime itself what it holds, at the beginning and at the end.
+    ///
+    /// java: collects the whole heap twice and stands still meanwhile, as by `jmap -histo:live`; a thread to listen stays.
+    /// Of others it is said that they cannot be asked. Before it is asked, standard error says what the process will do.
+    #[arg(long)]
+    pub attach: bool,
 
     /// Read from the agent that listens on this socket instead of loading probes
     #[arg(long, value_name = "PATH")]
@@ -101,7 +111,7 @@ async fn observe(args: &ExplainArgs, staleness: Staleness) -> Result<Explanation
     tokio::select! {
         // The watcher first: when it is done, why the source ends does not matter.
         biased;
-        watched = follow(snapshots, pid, args.duration) => watched,
+        watched = follow(snapshots, args) => watched,
         ended = source.run(INTERVAL, wanted, publish, Duration::ZERO) => {
             ended?;
             Err(Failure::because("the readings ended"))
@@ -110,9 +120,17 @@ async fn observe(args: &ExplainArgs, staleness: Staleness) -> Result<Explanation
 }
 
 /// Until the time is over and there are names, the process has ended, or somebody has seen enough.
-async fn follow(mut snapshots: Snapshots, pid: u32, duration: Duration) -> Result<Explanation, Failure> {
+async fn follow(mut snapshots: Snapshots, args: &ExplainArgs) -> Result<Explanation, Failure> {
+    let ExplainArgs {
+        pid,
+        duration,
+        attach,
+        ..
+    } = *args;
+    let pid = pid.get();
     let first = next(&mut snapshots).await?;
     let mut explanation = Explanation::begin(pid, &first).ok_or_else(|| source::no_such(&[pid]))?;
+    let asking = attach.then(|| Asking::begin(pid));
     let bar = progress(duration);
     let asked = runtime::asked_to_end();
     let time = sleep(duration);
@@ -138,6 +156,9 @@ async fn follow(mut snapshots: Snapshots, pid: u32, duration: Duration) -> Resul
         readings_after = readings_after.map(|after| after + 1);
     }
     bar.finish_and_clear();
+    if let Some(asking) = asking {
+        explanation.answered(asking.end().await);
+    }
     Ok(explanation)
 }
 

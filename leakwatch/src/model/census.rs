@@ -25,6 +25,17 @@ pub struct Census {
     pub views: Vec<RuntimeView>,
 }
 
+/// What a runtime says that was asked, and acted for it: unlike a [`Census`] that was read, its rows are all that it told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    /// What the process did: ends a sentence that begins with its name.
+    pub acts: String,
+    /// The first answer.
+    pub first: Census,
+    /// The last one.
+    pub last: Census,
+}
+
 /// What one runtime or allocator knows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RuntimeView {

@@ -72,6 +72,10 @@ pub(super) const MODULES: &[Module] = &[
         ],
     ),
     effects("recognise", &["model", "target_file", "symbols"]),
+    effects(
+        "attach",
+        &["model", "process_stat", "recognise", "target_file", "hotspot"],
+    ),
     effects("attribute", &["model", "raw", "aggregate", "recognise"]),
     pure(
         "assemble",
@@ -201,6 +205,7 @@ pub(super) const MODULES: &[Module] = &[
             "trace",
             "present::top",
             "present::metrics",
+            "attach",
         ],
     ),
     effects("main", &["cli"]),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::census::{Census, Counted, MAX_ROWS};
+use crate::model::census::{Census, Counted};
 
 /// Things of one name, at two moments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,8 +23,9 @@ pub struct Difference {
     pub more_bytes: Option<i128>,
 }
 
-/// What is there now, those first that became most: by bytes, then by number.
-pub(super) fn between(first: &Census, last: &Census) -> Vec<Difference> {
+/// What is there now, those first that became most: by bytes, then by number. A list has at most `most` rows: what is not on
+/// a full one may have been there all the same.
+pub(super) fn between(first: &Census, last: &Census, most: usize) -> Vec<Difference> {
     let mut differences = Vec::new();
     for view in &last.views {
         let before = first.views.iter().find(|before| before.runtime == view.runtime);
@@ -34,7 +35,7 @@ pub(super) fn between(first: &Census, last: &Census) -> Vec<Difference> {
                 rows.find(|of| of.counted == row.counted && of.name == row.name)
             });
             let was_complete =
-                before.is_some_and(|before| before.rows.len() < MAX_ROWS && before.unknown.is_none());
+                before.is_some_and(|before| before.rows.len() < most && before.unknown.is_none());
             let (count, bytes) = match same {
                 Some(same) => (Some(same.count), same.bytes),
                 None if was_complete => (Some(0), Some(0)),
@@ -71,7 +72,7 @@ pub(super) fn between(first: &Census, last: &Census) -> Vec<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::present::sample;
+    use crate::{model::census::MAX_ROWS, present::sample};
 
     #[test]
     fn what_became_more_comes_first() {
@@ -81,7 +82,7 @@ mod tests {
         last.views[0].rows[1].bytes = Some(2_000_000);
         last.views[0].rows[0].count -= 8;
         last.views[0].rows[0].bytes = Some(8_000_000);
-        let differences = between(&first, &last);
+        let differences = between(&first, &last, MAX_ROWS);
         let said: Vec<_> = differences.iter().map(|of| (of.name.as_str(), of.more)).collect();
         assert_eq!(
             said,
@@ -102,7 +103,7 @@ mod tests {
         first.views[0].rows.remove(1);
         first.views[0].rows.resize(MAX_ROWS - 1, filler.clone());
         let entry = |first: &Census| {
-            let all = between(first, &last);
+            let all = between(first, &last, MAX_ROWS);
             all.into_iter()
                 .find(|of| of.name.ends_with("Entry"))
                 .unwrap()

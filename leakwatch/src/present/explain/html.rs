@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    Explanation,
+    Difference, Explanation, apart, changed,
     next_step::next_step,
-    text::{changes, function, held, holds, identity, rate, title},
+    text::{acted, changes, function, held, holds, identity, rate, title},
     unread::unread,
 };
 use crate::model::finding::Resource;
@@ -43,6 +43,7 @@ fn page(explanation: &Explanation) -> Result<String, fmt::Error> {
         page.finding(&explanation.recording, finding)?;
     }
     books(&mut page.out, explanation)?;
+    answers(&mut page.out, explanation)?;
     sites(&mut page.out, explanation)?;
     let unread = unread(explanation);
     if !unread.is_empty() {
@@ -114,13 +115,33 @@ fn books(out: &mut String, explanation: &Explanation) -> fmt::Result {
         }
         out.push_str("</dl>\n");
     }
+    differences(out, &explanation.differences(), explanation.between_censuses())?;
+    out.push_str("</article>\n");
+    Ok(())
+}
+
+fn answers(out: &mut String, explanation: &Explanation) -> fmt::Result {
+    let Some(answers) = explanation.answers() else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "<article>\n<h2>Answers of its runtime, for which it acted</h2>\n<p>{}</p>",
+        Escaped(&acted(answers))
+    )?;
+    differences(out, &changed(answers), apart(&answers.first, &answers.last))?;
+    out.push_str("</article>\n");
+    Ok(())
+}
+
+fn differences(out: &mut String, differences: &[Difference], apart: f64) -> fmt::Result {
     writeln!(
         out,
         "<table><thead><tr><th class=\"number\">more in {}</th><th class=\"number\">held</th><th>what</th><th>whose</th>\
          </tr></thead><tbody>",
-        words::seconds(explanation.between_censuses())
+        words::seconds(apart)
     )?;
-    for of in explanation.differences().iter().take(SHOWN_ROWS) {
+    for of in differences.iter().take(SHOWN_ROWS) {
         writeln!(
             out,
             "<tr><td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td><td>{}</td></tr>",
@@ -130,7 +151,7 @@ fn books(out: &mut String, explanation: &Explanation) -> fmt::Result {
             Escaped(&of.runtime)
         )?;
     }
-    out.push_str("</tbody></table>\n</article>\n");
+    out.push_str("</tbody></table>\n");
     Ok(())
 }
 

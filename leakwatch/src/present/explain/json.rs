@@ -4,8 +4,9 @@ use std::io;
 
 use serde::Serialize;
 
-use super::{Difference, Explanation, NextStep, next_step::next_step, unread::unread};
+use super::{Difference, Explanation, NextStep, apart, changed, next_step::next_step, unread::unread};
 use crate::model::{
+    census::{Answers, MAX_ROWS, RuntimeView},
     finding::{Finding, Resource},
     snapshot::{ProcessRow, SCHEMA_VERSION},
 };
@@ -24,8 +25,21 @@ struct Document<'a> {
     trend: Vec<Point>,
     seconds_between_censuses: f64,
     differences: Vec<Difference>,
+    answers: Option<Answered<'a>>,
     unread: Vec<String>,
     next_step: NextStep,
+}
+
+/// What its runtime said when it was asked.
+#[derive(Serialize)]
+struct Answered<'a> {
+    acts: &'a str,
+    took_seconds: [f64; 2],
+    seconds_between: f64,
+    runtime: &'a str,
+    version: Option<&'a str>,
+    live_bytes: Option<u64>,
+    differences: Vec<Difference>,
 }
 
 /// What was held at one time.
@@ -36,6 +50,22 @@ struct Point {
     fds: u64,
     threads: u64,
     maps: u64,
+}
+
+fn answered(answers: &Answers) -> Answered<'_> {
+    let Answers { acts, first, last } = answers;
+    let view: Option<&RuntimeView> = last.views.first();
+    let mut differences = changed(answers);
+    differences.truncate(MAX_ROWS);
+    Answered {
+        acts,
+        took_seconds: [first, last].map(|census| census.took_ns as f64 / 1e9),
+        seconds_between: apart(first, last),
+        runtime: view.map_or("", |view| &view.runtime),
+        version: view.and_then(|view| view.version.as_deref()),
+        live_bytes: view.and_then(|view| view.heap.live),
+        differences,
+    }
 }
 
 pub(super) fn write(explanation: &Explanation, out: &mut dyn io::Write) -> io::Result<()> {
@@ -66,6 +96,7 @@ pub(super) fn write(explanation: &Explanation, out: &mut dyn io::Write) -> io::R
         trend: trend.collect(),
         seconds_between_censuses: explanation.between_censuses(),
         differences: explanation.differences(),
+        answers: explanation.answers().map(answered),
         unread: unread(explanation),
         next_step: next_step(explanation),
     };

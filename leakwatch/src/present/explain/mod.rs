@@ -12,7 +12,7 @@ use std::{io, sync::Arc};
 
 pub use self::{difference::Difference, next_step::NextStep};
 use crate::model::{
-    census::Census,
+    census::{Answers, Census, MAX_ROWS},
     finding::Finding,
     identity::ProcessId,
     snapshot::{ProcessRow, Snapshot},
@@ -41,6 +41,8 @@ pub struct Explanation {
     recording: Recording,
     first_census: Option<Arc<Census>>,
     last_census: Option<Arc<Census>>,
+    /// What its runtime answered when it was asked, or why it did not.
+    answers: Option<Result<Answers, String>>,
     ended: bool,
 }
 
@@ -54,6 +56,7 @@ impl Explanation {
             recording: Recording::default(),
             first_census: None,
             last_census: None,
+            answers: None,
             ended: false,
         };
         explanation.add(snapshot);
@@ -85,6 +88,11 @@ impl Explanation {
         true
     }
 
+    /// Adds what its runtime answered when it was asked, or why there is no answer.
+    pub fn answered(&mut self, answers: Result<Answers, String>) {
+        self.answers = Some(answers);
+    }
+
     /// Whether every frame that is shown has a name, or a reason for none.
     pub fn has_names(&self) -> bool {
         crate::present::profile::is_settled(&self.process)
@@ -104,18 +112,19 @@ impl Explanation {
 
     fn differences(&self) -> Vec<Difference> {
         match (&self.first_census, &self.last_census) {
-            (Some(first), Some(last)) => difference::between(first, last),
+            (Some(first), Some(last)) => difference::between(first, last, MAX_ROWS),
             _ => Vec::new(),
         }
+    }
+
+    fn answers(&self) -> Option<&Answers> {
+        self.answers.as_ref()?.as_ref().ok()
     }
 
     /// Seconds between the first census and the last.
     fn between_censuses(&self) -> f64 {
         let [first, last] = [&self.first_census, &self.last_census].map(|census| census.as_ref());
-        let apart = first
-            .zip(last)
-            .map(|(first, last)| last.taken_ns.saturating_sub(first.taken_ns));
-        apart.map_or(0.0, |apart| apart as f64 / 1e9)
+        first.zip(last).map_or(0.0, |(first, last)| apart(first, last))
     }
 
     /// Runtimes and allocators by name and version: those whose books are known, else what its files say.
@@ -137,6 +146,16 @@ impl Explanation {
         }
         names
     }
+}
+
+/// Seconds between two of them.
+fn apart(first: &Census, last: &Census) -> f64 {
+    last.taken_ns.saturating_sub(first.taken_ns) as f64 / 1e9
+}
+
+/// What a runtime answered holds, and how much more than it answered before.
+fn changed(answers: &Answers) -> Vec<Difference> {
+    difference::between(&answers.first, &answers.last, usize::MAX)
 }
 
 /// Writes the page. With `ascii`, text has nothing outside ASCII.

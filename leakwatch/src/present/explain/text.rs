@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::{Difference, Explanation, next_step::next_step, unread::unread};
+use super::{Difference, Explanation, apart, changed, next_step::next_step, unread::unread};
 use crate::model::{
+    census::Answers,
     finding::{Finding, Resource},
     snapshot::{ProcessRow, SiteRow},
 };
@@ -43,6 +44,7 @@ fn lines(explanation: &Explanation) -> Vec<String> {
     section("Levels", levels(explanation));
     section("Findings", findings(&explanation.findings()));
     section("Books", books(explanation));
+    section("Answers of its runtime, for which it acted", answers(explanation));
     section("Call sites, most still held first", sites(&explanation.process));
     section("Not known", unread(explanation));
     let next = next_step(explanation);
@@ -171,9 +173,40 @@ fn books(explanation: &Explanation) -> Vec<String> {
             format!("{title}: {}", numbers.join(", "))
         });
     }
-    let differences = explanation.differences();
+    lines.extend(differences(
+        &explanation.differences(),
+        explanation.between_censuses(),
+    ));
+    lines
+}
+
+fn answers(explanation: &Explanation) -> Vec<String> {
+    let Some(answers) = explanation.answers() else {
+        return Vec::new();
+    };
+    let mut lines = vec![acted(answers)];
+    lines.extend(differences(
+        &changed(answers),
+        apart(&answers.first, &answers.last),
+    ));
+    lines
+}
+
+/// What the process did, and for how long it was asked.
+pub(super) fn acted(answers: &Answers) -> String {
+    let title = answers.last.views.first().map(census::title).unwrap_or_default();
+    let [first, last] =
+        [&answers.first, &answers.last].map(|census| words::seconds(census.took_ns as f64 / 1e9));
+    format!(
+        "asked by --attach, {title} {}; it answered within {first} and {last}",
+        answers.acts
+    )
+}
+
+fn differences(differences: &[Difference], apart: f64) -> Vec<String> {
+    let mut lines = Vec::new();
     if !differences.is_empty() {
-        let apart = words::seconds(explanation.between_censuses());
+        let apart = words::seconds(apart);
         lines.push(format!("what is held, and how much more than {apart} before:"));
     }
     lines.extend(differences.iter().take(SHOWN_ROWS).map(difference));

@@ -39,6 +39,9 @@ pub(super) fn unread(explanation: &Explanation) -> Vec<String> {
                 .to_owned(),
         ),
     }
+    if let Some(Err(why)) = &explanation.answers {
+        said.push(format!("what its runtime would answer: {why}"));
+    }
     let before = process.unattributed;
     if before.fds > 0 || before.threads > 0 {
         said.push(format!(

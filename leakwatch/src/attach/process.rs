@@ -1,0 +1,149 @@
+//! The process that is asked: who it is where it lives, and how its sockets are reached from here.
+
+use std::{
+    fs, io,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::MetadataExt as _, net::UnixStream},
+    },
+    time::Duration,
+};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::Refused;
+use crate::{
+    model::identity::ProcessId,
+    process_stat,
+    recognise::{Recognised, Recogniser},
+    target_file::Root,
+};
+
+/// An answer is waited for so long: to collect a heap of tens of gigabytes takes its time.
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A process, as it was when it was opened.
+pub(super) struct Process {
+    id: ProcessId,
+    /// Stays that of this process, whoever gets its pid.
+    pidfd: OwnedFd,
+    root: Root,
+    pid_inside: u32,
+    recognised: Recognised,
+}
+
+impl Process {
+    pub(super) fn open(id: ProcessId) -> Result<Self, Refused> {
+        let pid = id.pid;
+        let numbered = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let pidfd = pidfd_open(numbered.ok_or(Refused::Gone(pid))?, PidfdFlags::empty())
+            .map_err(|error| call(format!("pidfd_open {pid}"), error))?;
+        let root = Root::of_process(pid).map_err(|error| call(format!("open /proc/{pid}/root"), error))?;
+        let maps = read(id, "maps")?;
+        let pid_inside = numbers(&read(id, "status")?, "NSpid").last().copied();
+        if !process_stat::is_alive(id) {
+            return Err(Refused::Gone(pid));
+        }
+        Ok(Self {
+            id,
+            pidfd,
+            root,
+            pid_inside: pid_inside.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(pid),
+            recognised: Recogniser::default().process(pid, &maps),
+        })
+    }
+
+    pub(super) fn id(&self) -> ProcessId {
+        self.id
+    }
+
+    /// Its pid as it sees it itself, in its own PID namespace.
+    pub(super) fn pid_inside(&self) -> u32 {
+        self.pid_inside
+    }
+
+    pub(super) fn recognised(&self) -> &Recognised {
+        &self.recognised
+    }
+
+    /// Its file system.
+    pub(super) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Its effective user.
+    pub(super) fn user(&self) -> Result<u32, Refused> {
+        let path = format!("/proc/{}", self.id.pid);
+        let metadata = fs::metadata(&path).map_err(|error| call(format!("stat {path}"), error))?;
+        Ok(metadata.uid())
+    }
+
+    /// Sends a signal that it handles; one that it does not handle would end it, and is not sent.
+    pub(super) fn signal(&self, signal: Signal) -> Result<(), Refused> {
+        let status = read(self.id, "status")?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        let number = signal.as_raw();
+        if caught.is_none_or(|caught| caught >> (number - 1) & 1 == 0) {
+            return Err(Refused::Declined(format!(
+                "it does not handle signal {number}, which would end it: it was started to ignore those who ask"
+            )));
+        }
+        pidfd_send_signal(&self.pidfd, signal)
+            .map_err(|error| call(format!("pidfd_send_signal {} {number}", self.id.pid), error))
+    }
+
+    /// Connects to a socket of its file system.
+    pub(super) fn connect(&self, path: &str) -> Result<UnixStream, Refused> {
+        let connected = self.root.connect(path).and_then(|stream| {
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            Ok(stream)
+        });
+        connected.map_err(|error| call(format!("connect {path}"), error))
+    }
+}
+
+/// A call that failed.
+pub(super) fn call(call: String, error: impl Into<io::Error>) -> Refused {
+    let error = error.into();
+    Refused::Call { call, error }
+}
+
+fn read(id: ProcessId, file: &str) -> Result<String, Refused> {
+    let path = format!("/proc/{}/{file}", id.pid);
+    let bytes = fs::read(&path).map_err(|error| call(format!("read {path}"), error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The numbers behind a name in `/proc/PID/status` (proc_pid_status(5)).
+fn numbers(status: &str, name: &str) -> Vec<u64> {
+    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+    let values = lines.find(|(of, _)| *of == name).map(|(_, values)| values);
+    let numbers = values.into_iter().flat_map(str::split_ascii_whitespace);
+    numbers.filter_map(|number| number.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::Signal;
+
+    use super::{Process, numbers};
+    use crate::{attach::Refused, process_stat};
+
+    #[test]
+    fn the_innermost_pid_is_its_own() {
+        assert_eq!(
+            numbers("Name:\tx\nNSpid:\t4711\t12\t1\nTgid:\t4711\n", "NSpid"),
+            [4711, 12, 1]
+        );
+        assert!(numbers("Name:\tx\n", "NSpid").is_empty());
+    }
+
+    #[test]
+    fn a_signal_that_would_end_it_is_not_sent() {
+        let own = Process::open(process_stat::own()).unwrap();
+        assert_eq!(own.pid_inside(), std::process::id());
+        assert!(matches!(own.signal(Signal::USR2), Err(Refused::Declined(_))));
+    }
+}
