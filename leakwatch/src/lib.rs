@@ -36,6 +36,8 @@ pub mod call_sites;
 #[cfg(feature = "kernel")]
 pub mod cli;
 #[cfg(feature = "kernel")]
+mod clock;
+#[cfg(feature = "kernel")]
 pub mod confirm;
 #[cfg(feature = "kernel")]
 mod coreclr;

@@ -8,10 +8,9 @@ mod process;
 
 use std::{io, time::Instant};
 
-use rustix::time::{ClockId, clock_gettime};
-
 use self::process::Process;
 use crate::{
+    clock::{ClockId, now_ns},
     model::{
         census::{Census, RuntimeView},
         identity::ProcessId,
@@ -130,7 +129,7 @@ impl Attached {
     /// # Errors
     /// When it does not answer, or not as it should.
     pub fn ask(&mut self) -> Result<Census, Refused> {
-        let taken_ns = now_ns();
+        let taken_ns = now_ns(ClockId::Monotonic);
         let began = Instant::now();
         let mut view = self.conversation.ask()?;
         view.version.clone_from(&self.version);
@@ -142,12 +141,6 @@ impl Attached {
             views: vec![view],
         })
     }
-}
-
-fn now_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 #[cfg(test)]

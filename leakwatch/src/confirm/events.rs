@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use super::{descriptors::Descriptor, look::Sight, waiters::Waiters};
+use crate::clock::{ClockId, now_ns};
 
 /// Deadlines of a timer are compared in steps of this, nanoseconds; what passes between the two clocks is read is less.
 const STEP_NS: u64 = 100_000_000;
@@ -21,7 +20,7 @@ pub(super) fn name(descriptor: &Descriptor) -> Option<String> {
 pub(super) fn sight(descriptor: &Descriptor, name: &str, waiters: &Waiters) -> Option<Sight> {
     let fdinfo = descriptor.fdinfo()?;
     let mark = match name {
-        "timerfd" => Some(timer(&fdinfo, now_ns())?),
+        "timerfd" => Some(timer(&fdinfo, now_ns(ClockId::Monotonic))?),
         "eventfd" | "eventpoll" | "signalfd" | "inotify" | "io_uring" | "pidfd" => Some(fdinfo),
         // What is mapped, or called through, leaves no trace.
         _ => None,
@@ -33,12 +32,6 @@ pub(super) fn sight(descriptor: &Descriptor, name: &str, waiters: &Waiters) -> O
         is_in_use: waiters.on_epoll(descriptor.fd),
         ..Sight::default()
     })
-}
-
-fn now_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 /// What of a timer changes only when it is set or read. Time left does not: it becomes the deadline.

@@ -1,18 +1,15 @@
 //! The three clocks, read together.
 
-use rustix::time::{ClockId, clock_gettime};
-
-use crate::raw::Moment;
+use crate::{
+    clock::{ClockId, now_ns},
+    raw::Moment,
+};
 
 /// Now.
 pub(super) fn now() -> Moment {
-    let nanoseconds = |clock| {
-        let time = clock_gettime(clock);
-        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
-    };
     Moment {
-        monotonic_ns: nanoseconds(ClockId::Monotonic),
-        boottime_ns: nanoseconds(ClockId::Boottime),
-        unix_ms: nanoseconds(ClockId::Realtime) / 1_000_000,
+        monotonic_ns: now_ns(ClockId::Monotonic),
+        boottime_ns: now_ns(ClockId::Boottime),
+        unix_ms: now_ns(ClockId::Realtime) / 1_000_000,
     }
 }

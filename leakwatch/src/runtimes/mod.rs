@@ -73,10 +73,11 @@ const RUNTIMES: &[&dyn Runtime] = &[
 const INTERPRETERS: &[&dyn Interpreted] = &[&CPython, &Php, &Ruby, &Perl, &Lua];
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes.
+/// Two censuses of one process are so far apart, nanoseconds, and never closer than this many times what one takes of a
+/// processor.
 const APART_NS: u64 = 15 * SECOND_NS;
 const REST: u64 = 30;
-/// All together rest this many times what the last one took: they have a tenth of one processor at the most.
+/// All together rest this many times what the last one took of it: they have a tenth of one processor at the most.
 const REST_OF_ALL: u64 = 9;
 /// Who was not asked for so long does not wait for a turn, nanoseconds.
 const WAITS_NS: u64 = 3 * SECOND_NS;
@@ -207,7 +208,7 @@ impl CensusTaker {
         let Some((wish, since_ns)) = self.taking else {
             return;
         };
-        if let Some(Outcome(census)) = self.worker.as_ref().and_then(Worker::outcome) {
+        if let Some(Outcome { census, cost_ns }) = self.worker.as_ref().and_then(Worker::outcome) {
             self.taking = None;
             if let Some(subject) = self.subjects.get_mut(&(wish.process, wish.exec_id)) {
                 let (apart, rest) = if wish.urgent {
@@ -215,10 +216,9 @@ impl CensusTaker {
                 } else {
                     (APART_NS, REST)
                 };
-                let took_ns = census.as_ref().map_or(0, |census| census.took_ns);
-                subject.due_ns = now_ns + apart.max(took_ns.saturating_mul(rest));
+                subject.due_ns = now_ns + apart.max(cost_ns.saturating_mul(rest));
                 subject.done = census;
-                self.rests_until_ns = now_ns + took_ns.saturating_mul(REST_OF_ALL);
+                self.rests_until_ns = now_ns + cost_ns.saturating_mul(REST_OF_ALL);
             }
         } else if now_ns.saturating_sub(since_ns) >= STUCK_NS {
             warn!("a census takes longer than two minutes; it is given up");

@@ -9,6 +9,7 @@ use std::{
 
 use super::{RUNTIMES, memory::Memory, target::Target, unknown};
 use crate::{
+    clock::{ClockId, now_ns},
     model::{
         census::{Census, CensusWish, MAX_ROWS, RuntimeView},
         identity::ProcessId,
@@ -29,8 +30,13 @@ pub(super) struct Worker {
     outcomes: Receiver<Outcome>,
 }
 
-/// What came of a [`Job`]; no census when the process is gone, or has no runtime that is known.
-pub(super) struct Outcome(pub(super) Option<Census>);
+/// What came of a [`Job`].
+pub(super) struct Outcome {
+    /// `None` when the process is gone, or has no runtime that is known.
+    pub(super) census: Option<Census>,
+    /// Time of a processor that it took, nanoseconds: less than it lasted where others work too.
+    pub(super) cost_ns: u64,
+}
 
 impl Worker {
     pub(super) fn start() -> io::Result<Self> {
@@ -39,8 +45,10 @@ impl Worker {
         thread::Builder::new().name("census".to_owned()).spawn(move || {
             let mut recogniser = Recogniser::default();
             for job in todo {
+                let before_ns = now_ns(ClockId::ThreadCPUTime);
                 let census = census(job.wish.process, job.now_ns, &mut recogniser);
-                if done.send(Outcome(census)).is_err() {
+                let cost_ns = now_ns(ClockId::ThreadCPUTime).saturating_sub(before_ns);
+                if done.send(Outcome { census, cost_ns }).is_err() {
                     return;
                 }
             }

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use leakwatch_common::allocation::Total;
 use log::warn;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     TraceError, merge,
@@ -17,6 +16,7 @@ use crate::{
     assemble::Names as _,
     attribute::blame,
     call_sites::CallSites,
+    clock::{self, ClockId},
     decode::{Reading, decode},
     model::{
         stack::StackId,
@@ -223,6 +223,5 @@ fn site(call_sites: &mut CallSites, place: &Survivors, all_old: f64) -> Allocati
 
 /// The clock of [`leakwatch_common::allocation::LiveAllocation::birth_ns`].
 fn now_ns() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+    clock::now_ns(ClockId::Monotonic)
 }

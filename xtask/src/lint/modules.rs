@@ -29,7 +29,8 @@ const fn effects(path: &'static str, may_use: &'static [&'static str]) -> Module
 pub(super) const MODULES: &[Module] = &[
     pure("model", &[]),
     pure("raw", &["model"]),
-    effects("kernel", &["model", "raw"]),
+    effects("clock", &[]),
+    effects("kernel", &["model", "raw", "clock"]),
     effects("target_file", &[]),
     pure("target_memory", &[]),
     effects("symbols", &["model", "target_file"]),
@@ -55,11 +56,12 @@ pub(super) const MODULES: &[Module] = &[
     effects("limits", &["model"]),
     pure("process_maps", &[]),
     effects("process_stat", &["model"]),
-    effects("confirm", &["model", "process_stat"]),
+    effects("confirm", &["model", "clock", "process_stat"]),
     effects(
         "runtimes",
         &[
             "model",
+            "clock",
             "process_maps",
             "process_stat",
             "target_file",
@@ -74,7 +76,14 @@ pub(super) const MODULES: &[Module] = &[
     effects("recognise", &["model", "target_file", "symbols"]),
     effects(
         "attach",
-        &["model", "process_stat", "recognise", "target_file", "hotspot"],
+        &[
+            "model",
+            "clock",
+            "process_stat",
+            "recognise",
+            "target_file",
+            "hotspot",
+        ],
     ),
     effects("attribute", &["model", "raw", "aggregate", "recognise"]),
     pure(
@@ -160,6 +169,7 @@ pub(super) const MODULES: &[Module] = &[
         &[
             "target_file",
             "model",
+            "clock",
             "kernel",
             "raw",
             "decode",

@@ -16,8 +16,6 @@ mod roots;
 mod stacks;
 mod waits;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use self::{
     goroutines::Goroutines,
     places::Places,
@@ -25,9 +23,12 @@ use self::{
     roots::Search,
 };
 use super::{Runtime, Unknown, binary::Binary, memory::Memory, target::Target, unknown};
-use crate::model::census::{CensusRow, Counter, Heap, RuntimeView};
+use crate::{
+    clock::{self, ClockId},
+    model::census::{CensusRow, Counter, Heap, RuntimeView},
+};
 
-const NAME: &str = "go";
+const NAME: &str = crate::model::runtime::GO;
 /// The section that every program of Go 1.13 and later has, stripped or not.
 const BUILD_INFO: &str = ".go.buildinfo";
 /// `runtime.MemProfileRate` as it is unless a program sets it: a sample for so many bytes.
@@ -122,9 +123,7 @@ impl<'a> Reader<'a> {
             name: "goroutines".to_owned(),
             value: allocations::rounded(own.len() as f64 * weight),
         };
-        let now = clock_gettime(ClockId::Monotonic);
-        let now_ns =
-            u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0);
+        let now_ns = clock::now_ns(ClockId::Monotonic);
         let rows = waits::rows(self.memory, &own, weight, &mut self.places, now_ns);
         Ok((vec![counter], rows))
     }
