@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     hotspot::class_name::java_name,
-    model::census::{CensusRow, Counted, Heap, RuntimeView},
+    model::{
+        census::{CensusRow, Counted, Heap, RuntimeView},
+        runtime,
+    },
 };
 
 /// No JVM that handles signals takes longer to listen.
@@ -39,7 +42,7 @@ pub(super) struct AttachListener;
 
 impl Adapter for AttachListener {
     fn runtime(&self) -> &'static str {
-        "java"
+        runtime::JAVA
     }
 
     fn acts(&self) -> &'static str {
@@ -156,7 +159,7 @@ fn view(answer: &str) -> Result<RuntimeView, Refused> {
     }
     let live = rows.iter().filter_map(|row| row.bytes).sum();
     Ok(RuntimeView {
-        runtime: "java".to_owned(),
+        runtime: runtime::JAVA.to_owned(),
         heap: Heap {
             live: Some(live),
             ..Heap::default()

@@ -3,11 +3,23 @@
 use serde::Serialize;
 
 use super::Explanation;
-use crate::model::finding::{Resource, Verdict};
+use crate::model::{
+    finding::{Resource, Verdict},
+    runtime,
+};
 use crate::present::findings::top_holder;
 
 /// Runtimes whose memory is not taken from an allocator that `leakwatch trace` can probe.
-const OWN_HEAP: [&str; 5] = ["go", "java", "node", "dotnet", "erlang"];
+const OWN_HEAP: [&str; 5] = [
+    runtime::GO,
+    runtime::JAVA,
+    runtime::NODE,
+    runtime::DOTNET,
+    runtime::ERLANG,
+];
+
+/// Runtimes that answer `--attach`.
+const CAN_BE_ASKED: [&str; 3] = [runtime::DOTNET, runtime::JAVA, runtime::NODE];
 
 /// One command, and what it answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +53,14 @@ pub(super) fn next_step(explanation: &Explanation) -> NextStep {
     let runtime = explanation.process.runtime.as_deref().unwrap_or_default();
     let named = top_holder(worst);
     match worst.resource {
+        Resource::Memory
+            if named.is_none() && CAN_BE_ASKED.contains(&runtime) && explanation.answers.is_none() =>
+        {
+            step(
+                format!("leakwatch explain -p {pid} --attach"),
+                "asks its runtime itself what it keeps; IT ACTS on the process, which may stand still to answer",
+            )
+        }
         Resource::Memory if named.is_none() && !OWN_HEAP.contains(&runtime) => step(
             format!("leakwatch trace -p {pid}"),
             "says which allocations stay, by probes on the allocator, within a budget",

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Explanation, Format, write};
-use crate::{model::snapshot::Snapshot, present::sample};
+use crate::{
+    model::{census::Answers, finding::Resource, snapshot::Snapshot},
+    present::sample,
+};
 
 /// Two readings a minute apart, with a census each.
 fn explained(first: &Snapshot) -> Explanation {
@@ -25,6 +28,18 @@ fn explained(first: &Snapshot) -> Explanation {
     explanation
 }
 
+/// The same, whose runtime was asked.
+fn answered(first: &Snapshot) -> Explanation {
+    let mut explanation = explained(first);
+    let first = sample::census(4711);
+    let mut last = first.clone();
+    last.taken_ns += 30_000_000_000;
+    last.views[0].rows[1].count += 300;
+    let acts = "collects its whole heap, now and again at the end, and stands still meanwhile".to_owned();
+    explanation.answered(Ok(Answers { acts, first, last }));
+    explanation
+}
+
 fn written(explanation: &Explanation, format: Format, ascii: bool) -> String {
     let mut out = Vec::new();
     write(explanation, format, ascii, &mut out).unwrap();
@@ -40,8 +55,45 @@ fn the_page_for_a_terminal() {
 }
 
 #[test]
+fn what_was_answered_is_a_section_that_says_who_acted() {
+    let explanation = answered(&sample::snapshot());
+    let text = written(&explanation, Format::Text, false);
+    let section = text.split("\n\n").find(|section| section.starts_with("Answers"));
+    insta::assert_snapshot!("answers", section.unwrap());
+    let page = written(&explanation, Format::Html, false);
+    assert!(
+        page.contains("<h2>Answers of its runtime, for which it acted</h2>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn who_did_not_answer_is_said_and_without_names_it_is_suggested_to_ask() {
+    let mut snapshot = sample::snapshot();
+    snapshot
+        .findings
+        .retain(|finding| finding.resource == Resource::Memory);
+    for finding in &mut snapshot.findings {
+        finding.holders.clear();
+    }
+    for process in &mut snapshot.processes {
+        process.runtime = Some("java".into());
+    }
+    let mut explanation = explained(&snapshot);
+    let suggested = "leakwatch explain -p 4711 --attach";
+    assert!(written(&explanation, Format::Text, false).contains(suggested));
+    explanation.answered(Err("it does not listen".to_owned()));
+    let text = written(&explanation, Format::Text, false);
+    assert!(
+        text.contains("what its runtime would answer: it does not listen"),
+        "{text}"
+    );
+    assert!(!text.contains(suggested), "{text}");
+}
+
+#[test]
 fn the_page_for_programs() {
-    let document = written(&explained(&sample::snapshot()), Format::Json, false);
+    let document = written(&answered(&sample::snapshot()), Format::Json, false);
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
     let rest: serde_json::Map<_, _> = document
         .as_object()
