@@ -6,6 +6,7 @@ pub mod finding;
 pub mod health;
 pub mod identity;
 pub mod interest;
+pub mod runtime;
 pub mod sanitize;
 pub mod snapshot;
 pub mod stack;

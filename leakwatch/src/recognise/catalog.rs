@@ -1,6 +1,7 @@
 //! What tells runtimes and allocators apart: symbols that only they define, and what their libraries are called.
 
 use super::versions::VersionIn;
+use crate::model::runtime;
 
 /// A language runtime.
 pub(super) struct Runtime {
@@ -28,14 +29,14 @@ pub(super) struct Allocator {
 /// a large runtime is the large one. Go comes before all of them and is told by a section, see [`super::go`].
 pub(super) const RUNTIMES: &[Runtime] = &[
     Runtime {
-        name: "java",
+        name: runtime::JAVA,
         symbols: &["JVM_IHashCode"],
         libraries: &["libjvm.so"],
         // `Abstract_VM_Version::internal_vm_info_string`, in every build since JDK 6.
         version: &[VersionIn::After(b" JRE (")],
     },
     Runtime {
-        name: "dotnet",
+        name: runtime::DOTNET,
         symbols: &[
             "coreclr_initialize",
             "DotNetRuntimeInfo",
@@ -45,7 +46,7 @@ pub(super) const RUNTIMES: &[Runtime] = &[
         version: &[VersionIn::Directory],
     },
     Runtime {
-        name: "python",
+        name: runtime::PYTHON,
         symbols: &["_PyRuntime", "_PyThreadState_Current"],
         libraries: &["libpython"],
         // `Py_Version` is there from 3.11; before, PY_VERSION is text of its own.
@@ -57,51 +58,51 @@ pub(super) const RUNTIMES: &[Runtime] = &[
         ],
     },
     Runtime {
-        name: "node",
+        name: runtime::NODE,
         // node::Start(int, char**).
         symbols: &["_ZN4node5StartEiPPc"],
         libraries: &["libnode.so"],
         version: &[VersionIn::Alone(b"v")],
     },
     Runtime {
-        name: "v8",
+        name: runtime::V8,
         symbols: &["v8dbg_SmiTag"],
         libraries: &["libv8"],
         version: &[],
     },
     Runtime {
-        name: "erlang",
+        name: runtime::ERLANG,
         symbols: &["etp_otp_release"],
         libraries: &[],
         version: &[VersionIn::Text("etp_otp_release")],
     },
     Runtime {
-        name: "ruby",
+        name: runtime::RUBY,
         symbols: &["ruby_version"],
         libraries: &["libruby"],
         version: &[VersionIn::Text("ruby_version")],
     },
     Runtime {
-        name: "php",
+        name: runtime::PHP,
         symbols: &["executor_globals", "executor_globals_offset"],
         libraries: &["libphp"],
         // SAPI_PHP_VERSION_HEADER.
         version: &[VersionIn::After(b"X-Powered-By: PHP/")],
     },
     Runtime {
-        name: "perl",
+        name: runtime::PERL,
         symbols: &["PL_thr_key", "Perl_runops_standard"],
         libraries: &["libperl.so"],
         version: &[VersionIn::Bytes(["PL_revision", "PL_version", "PL_subversion"])],
     },
     Runtime {
-        name: "luajit",
+        name: runtime::LUAJIT,
         symbols: &["luaJIT_setmode"],
         libraries: &["libluajit"],
         version: &[VersionIn::After(b"LuaJIT ")],
     },
     Runtime {
-        name: "lua",
+        name: runtime::LUA,
         symbols: &["lua_newstate", "luaV_execute"],
         libraries: &["liblua"],
         version: &[VersionIn::After(b"$LuaVersion: Lua ")],
@@ -111,32 +112,32 @@ pub(super) const RUNTIMES: &[Runtime] = &[
 /// Replacements come first: a process that has one maps its C library as well.
 pub(super) const ALLOCATORS: &[Allocator] = &[
     Allocator {
-        name: "jemalloc",
+        name: runtime::JEMALLOC,
         symbols: &["_rjem_mallctl", "je_mallctl", "mallctl"],
         libraries: &["libjemalloc"],
         version: &[],
     },
     Allocator {
-        name: "tcmalloc",
+        name: runtime::TCMALLOC,
         symbols: &["tc_malloc", "TCMallocInternalMalloc"],
         libraries: &["libtcmalloc"],
         version: &[],
     },
     Allocator {
-        name: "mimalloc",
+        name: runtime::MIMALLOC,
         symbols: &["mi_malloc"],
         libraries: &["libmimalloc"],
         version: &[],
     },
     Allocator {
-        name: "musl",
+        name: runtime::MUSL,
         // Its getopt has `__optpos`; `__malloc_allzerop` is there when it is linked statically.
         symbols: &["__optpos", "__malloc_allzerop"],
         libraries: &["ld-musl-", "libc.musl-", "libc.so"],
         version: &[],
     },
     Allocator {
-        name: "glibc",
+        name: runtime::GLIBC,
         symbols: &["gnu_get_libc_version", "__libc_mallopt"],
         libraries: &["libc.so.6", "libc-2."],
         version: &[VersionIn::After(b" release version ")],

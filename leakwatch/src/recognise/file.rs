@@ -10,7 +10,7 @@ use super::{
     marks::{self, Mark},
     versions::Source,
 };
-use crate::symbols::elf_file::ElfFile;
+use crate::{model::runtime, symbols::elf_file::ElfFile};
 
 /// Longest build id, bytes. GNU's have 20, Go's about 83.
 const MAX_BUILD_ID: usize = 128;
@@ -56,7 +56,7 @@ impl FileFacts {
         if go::is_it(&elf) {
             facts.runtime = Some(Runtime {
                 rank: 0,
-                name: "go",
+                name: runtime::GO,
                 version: go::version(&elf).map(Arc::from),
             });
             return facts;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::stack::Function;
 
-const NAME: &str = "lua";
+const NAME: &str = crate::model::runtime::LUA;
 
 /// Most bytes of the interpreter's variables; it has a few hundred.
 const MAX_VARIABLES: usize = 1 << 20;

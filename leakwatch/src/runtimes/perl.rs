@@ -21,7 +21,7 @@ use crate::{
     target_memory::TargetMemory as _,
 };
 
-const NAME: &str = "perl";
+const NAME: &str = crate::model::runtime::PERL;
 
 /// `CXTYPEMASK` and `CXt_SUB`
 const CONTEXT_MASK: u32 = 0xf;

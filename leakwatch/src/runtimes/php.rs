@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::stack::Function;
 
-const NAME: &str = "php";
+const NAME: &str = crate::model::runtime::PHP;
 
 /// `zend_function.type`: internal functions are the runtime's own, those of `eval` have no name.
 const INTERNAL: u8 = 1;

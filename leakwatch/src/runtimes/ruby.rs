@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::stack::Function;
 
-const NAME: &str = "ruby";
+const NAME: &str = crate::model::runtime::RUBY;
 
 /// Bits of `RBasic.flags`: the type, and which internal object it is (include/ruby/internal/value_type.h, internal/imemo.h).
 const TYPE_MASK: u64 = 0x1f;

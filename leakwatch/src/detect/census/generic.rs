@@ -1,7 +1,7 @@
 //! Names that say little: what every program of a runtime holds, whatever it leaks. Beside one of the program's own they
 //! come second, even if they are more.
 
-use crate::model::census::Counted;
+use crate::model::{census::Counted, runtime};
 
 /// Types of Python's own.
 const PYTHON: [&str; 30] = [
@@ -67,13 +67,13 @@ const JAVASCRIPT: [&str; 20] = [
 const OF_NODE: &str = " (node:";
 /// Where the libraries of a runtime begin.
 const LIBRARIES: [(&str, &[&str]); 7] = [
-    ("java", &["java.", "jdk.", "sun.", "com.sun.", "["]),
-    ("dotnet", &["System.", "Microsoft."]),
-    ("go", &["runtime.", "internal/", "sync.", "reflect."]),
-    ("python", &["builtins.", "collections.", "_"]),
-    ("ruby", &["T_", "imemo"]),
-    ("node", &["("]),
-    ("erlang", &["erlang:", "proc_lib:", "gen_server:"]),
+    (runtime::JAVA, &["java.", "jdk.", "sun.", "com.sun.", "["]),
+    (runtime::DOTNET, &["System.", "Microsoft."]),
+    (runtime::GO, &["runtime.", "internal/", "sync.", "reflect."]),
+    (runtime::PYTHON, &["builtins.", "collections.", "_"]),
+    (runtime::RUBY, &["T_", "imemo"]),
+    (runtime::NODE, &["("]),
+    (runtime::ERLANG, &["erlang:", "proc_lib:", "gen_server:"]),
 ];
 /// The same in C++, whichever allocator it uses.
 const NATIVE: &str = "std::";
@@ -93,14 +93,14 @@ pub(super) fn is_generic(runtime: &str, counted: Counted, name: &str) -> bool {
     let is_of = |prefix: &&str| name.starts_with(*prefix) || dotted.starts_with(*prefix);
     let libraries = LIBRARIES.iter().filter(|(of, _)| *of == runtime);
     let words: &[&str] = match runtime {
-        "python" => &PYTHON,
-        "ruby" => &RUBY,
-        "node" => &JAVASCRIPT,
+        runtime::PYTHON => &PYTHON,
+        runtime::RUBY => &RUBY,
+        runtime::NODE => &JAVASCRIPT,
         _ => &[],
     };
     name.ends_with("[]")
         || name.starts_with(NATIVE)
-        || (runtime == "node" && name.contains(OF_NODE))
+        || (runtime == runtime::NODE && name.contains(OF_NODE))
         || words.contains(&name)
         || libraries.flat_map(|(_, prefixes)| prefixes.iter()).any(is_of)
 }

@@ -4,13 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::census::{Census, Heap};
-
-/// Runtimes and allocators that get series.
-const RUNTIMES: [&str; 16] = [
-    "cpp", "dotnet", "erlang", "glibc", "go", "java", "jemalloc", "lua", "mimalloc", "musl", "node", "perl",
-    "php", "python", "ruby", "tcmalloc",
-];
+use crate::model::{
+    census::{Census, Heap},
+    runtime,
+};
 
 /// Counters that do.
 const COUNTERS: [&str; 11] = [
@@ -40,7 +37,7 @@ pub(super) type BooksByRuntime = BTreeMap<&'static str, Books>;
 /// Adds the books of one process.
 pub(super) fn add(books: &mut BooksByRuntime, census: &Census) {
     for view in &census.views {
-        let Some(runtime) = RUNTIMES.iter().find(|name| **name == view.runtime) else {
+        let Some(runtime) = runtime::WITH_BOOKS.into_iter().find(|name| *name == view.runtime) else {
             continue;
         };
         let sums = books.entry(runtime).or_default();

@@ -15,7 +15,7 @@ use super::{Runtime, Unknown, binary::Binary, memory::Memory, target::Target};
 use crate::{
     model::{
         census::{CensusRow, Counted, Counter, MAX_ROWS, RuntimeView},
-        sanitize,
+        runtime, sanitize,
     },
     target_memory::TargetMemory,
 };
@@ -41,7 +41,7 @@ impl Runtime for Beam {
         let beam = target.executable().ok()?;
         let release = beam.symbol("etp_otp_release")?.address;
         let mut view = RuntimeView {
-            runtime: "erlang".to_owned(),
+            runtime: runtime::ERLANG.to_owned(),
             version: memory.text(release).ok().map(|text| sanitize::text(&text)),
             ..RuntimeView::default()
         };

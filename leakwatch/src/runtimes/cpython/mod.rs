@@ -21,7 +21,7 @@ use super::{
 };
 use crate::model::census::{Heap, RuntimeView};
 
-const NAME: &str = "python";
+const NAME: &str = crate::model::runtime::PYTHON;
 
 /// CPython.
 pub(super) struct CPython;

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     coreclr,
-    model::census::{CensusRow, Counted, Heap, MAX_ROWS, RuntimeView},
+    model::{
+        census::{CensusRow, Counted, Heap, MAX_ROWS, RuntimeView},
+        runtime,
+    },
 };
 
 /// The library that the runtime is.
@@ -44,7 +47,7 @@ impl Runtime for Dotnet {
             Vec::new()
         };
         let mut view = RuntimeView {
-            runtime: "dotnet".to_owned(),
+            runtime: runtime::DOTNET.to_owned(),
             version: version.map(str::to_owned),
             rows: threads(&target.threads()),
             ..RuntimeView::default()

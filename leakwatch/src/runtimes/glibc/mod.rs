@@ -14,7 +14,10 @@ mod walk;
 
 use self::{heaps::Heaps, layout::Layout, tally::Tally, walk::Broken};
 use super::{Runtime, Unknown, memory::Memory, target::Target};
-use crate::model::census::{Counter, Heap, MAX_ROWS, RuntimeView};
+use crate::model::{
+    census::{Counter, Heap, MAX_ROWS, RuntimeView},
+    runtime,
+};
 
 /// Sizes that are shown; the other rows are classes.
 const MAX_SIZES: usize = MAX_ROWS / 2;
@@ -24,7 +27,9 @@ pub(super) struct Glibc;
 
 impl Runtime for Glibc {
     fn view(&self, target: &Target, memory: &mut Memory) -> Option<RuntimeView> {
-        let allocator = target.allocator().filter(|allocator| allocator.name == "glibc")?;
+        let allocator = target
+            .allocator()
+            .filter(|allocator| allocator.name == runtime::GLIBC)?;
         let mut view = RuntimeView {
             runtime: allocator.name.to_owned(),
             version: allocator.version.as_deref().map(str::to_owned),
@@ -38,7 +43,7 @@ impl Runtime for Glibc {
 }
 
 fn read(target: &Target, memory: &mut Memory, view: &mut RuntimeView) -> Result<(), Unknown> {
-    let version = view.version.clone().unwrap_or_else(|| "glibc".to_owned());
+    let version = view.version.clone().unwrap_or_else(|| runtime::GLIBC.to_owned());
     let layout = Layout::of(&version).ok_or(Unknown::Version(version))?;
     let heaps = heaps::find(memory, target.mappings(), layout);
     let files = vtables::read_only(target);

@@ -13,7 +13,10 @@ use self::{flags::Flags, heap::Histogram, perf_data::PerfData};
 use super::{Runtime, Unknown, memory::Memory, target::Target};
 use crate::{
     hotspot::{self, vm_structs::VmStructs},
-    model::census::{CensusRow, Counted, MAX_ROWS, RuntimeView},
+    model::{
+        census::{CensusRow, Counted, MAX_ROWS, RuntimeView},
+        runtime,
+    },
 };
 
 /// Bytes of counters at the most; a JVM sets 32 KiB aside.
@@ -28,7 +31,7 @@ impl Runtime for Jvm {
     fn view(&self, target: &Target, memory: &mut Memory) -> Option<RuntimeView> {
         target.mapped_file(|name| name == "libjvm.so")?;
         let mut view = RuntimeView {
-            runtime: "java".to_owned(),
+            runtime: runtime::JAVA.to_owned(),
             ..RuntimeView::default()
         };
         if let Err(error) = read(target, memory, &mut view) {

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-const NAME: &str = "node";
+const NAME: &str = crate::model::runtime::NODE;
 /// `node::per_process::metadata`: the first thing in it is a `std::string`, the version of node.
 const METADATA: &str = "_ZN4node11per_process8metadataE";
 /// Longest version.

@@ -11,7 +11,7 @@ use crate::{
 /// Most addresses of no method that are remembered.
 const MAX_OTHERS: usize = 4096;
 /// Whose methods they are, as it is shown.
-const RUNTIME: &str = "dotnet";
+const RUNTIME: &str = crate::model::runtime::DOTNET;
 
 /// Names the frames of one program.
 #[derive(Default)]

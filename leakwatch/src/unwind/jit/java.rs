@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Whose methods they are, as it is shown.
-const RUNTIME: &str = "java";
+const RUNTIME: &str = crate::model::runtime::JAVA;
 /// Words of an interpreter's frame, by their distance from the frame pointer, bytes.
 const SENDER_SP: i64 = -8;
 const METHOD: i64 = -24;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Whose functions they are, as it is shown.
-const RUNTIME: &str = "node";
+const RUNTIME: &str = crate::model::runtime::NODE;
 
 /// Names the frames of one program.
 pub(super) struct JavaScript {
