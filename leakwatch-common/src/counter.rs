@@ -9,7 +9,7 @@ discriminants! {
     pub enum Counter {
         /// Records given to the agent.
         FeedRecords = 0,
-        /// Records that found the ring buffer full.
+        /// Records that found the ring buffer full, of every kind.
         FeedDropped = 1,
         /// 32-bit (compat) system calls, which are not decoded.
         CompatSkipped = 2,
@@ -37,6 +37,8 @@ discriminants! {
         HighFds = 13,
         /// Stacks that found their ring buffer full.
         StacksDropped = 14,
+        /// Of [`Self::FeedDropped`] those that nothing else tells of: a sampled descriptor was closed, a sampled thread ended.
+        DeathsDropped = 15,
     }
 }
 

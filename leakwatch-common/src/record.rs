@@ -1,7 +1,9 @@
 //! Records of the ring buffer: things that happened.
 //!
 //! Every record starts with a [`Header`]; its size is fixed by its kind. Losing one may cost attribution, never a
-//! count: counts are in [`crate::site`] and in [`crate::levels`].
+//! count: counts are in [`crate::site`] and in [`crate::levels`]. Who lives is in the levels as well, and a change of an address
+//! space that did not come is missed, because it was counted; only that a sample died is said nowhere else
+//! ([`crate::counter::Counter::DeathsDropped`]).
 
 use bytemuck::{Pod, Zeroable};
 

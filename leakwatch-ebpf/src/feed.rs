@@ -18,16 +18,25 @@ pub(crate) fn header(kind: RecordKind, tgid: u32, time_ns: u64) -> Header {
     }
 }
 
-/// Sends a record that is rare enough to need no budget.
+/// Sends a record that is rare enough to need no budget, and says whether there was room for it.
 #[inline(always)]
-pub(crate) fn send<R: 'static>(record: R) {
+pub(crate) fn send<R: 'static>(record: R) -> bool {
     let Some(mut entry) = FEED.reserve::<R>(0) else {
         count(Counter::FeedDropped);
-        return;
+        return false;
     };
     entry.write(record);
     entry.submit(wakeup());
     count(Counter::FeedRecords);
+    true
+}
+
+/// Sends that a sample died. The agent has to know when it is not told: it would take the sample for alive for ever.
+#[inline(always)]
+pub(crate) fn send_death<R: 'static>(record: R) {
+    if !send(record) {
+        count(Counter::DeathsDropped);
+    }
 }
 
 /// Sends a change of an address space unless this CPU has sent as many as it may in this second.

@@ -86,6 +86,14 @@ impl Totals {
         self.counters[counter as usize]
     }
 
+    /// Only this one has counted.
+    #[cfg(test)]
+    pub(crate) fn of(counter: Counter, count: u64) -> Self {
+        let mut totals = Self::default();
+        totals.counters[counter as usize] = count;
+        totals
+    }
+
     /// What was refused because a budget was spent.
     pub fn shed(&self, budget: Budget) -> u64 {
         self.shed[budget as usize]

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use leakwatch_common::counter::Counter;
 use log::warn;
 use serde::{Deserialize, Serialize};
 
@@ -110,8 +109,6 @@ pub struct Pipeline {
     suspects: BTreeSet<u32>,
     ticks: u64,
     undecodable: u64,
-    /// Records lost so far.
-    dropped: u64,
     limits: LimitsByProcess,
     host_limits: Vec<LimitUse>,
     /// The newest of each process that is looked at or grows.
@@ -131,7 +128,6 @@ impl Pipeline {
             suspects: BTreeSet::new(),
             ticks: 0,
             undecodable: 0,
-            dropped: 0,
             limits: LimitsByProcess::new(),
             host_limits: Vec::new(),
             censuses: BTreeMap::new(),
@@ -299,9 +295,7 @@ impl Pipeline {
     }
 
     fn detect(&mut self, moment: Moment, world: &mut World<'_>) {
-        let dropped = self.host.kernel_totals().counter(Counter::FeedDropped);
-        let blind = dropped > std::mem::replace(&mut self.dropped, dropped);
-        let subjects = Subjects::new(&self.host, &self.attribution, &self.limits, moment, blind);
+        let subjects = Subjects::new(&self.host, &self.attribution, &self.limits, moment);
         self.detection.update(moment, subjects.observed());
         let now_ns = moment.monotonic_ns;
         let wishes = self.detection.wishes().iter();

@@ -26,7 +26,6 @@ pub struct Subjects<'a> {
     counts: HashMap<ProcessId, Vec<SiteReading>>,
     groups: BTreeMap<SubjectKey, Group>,
     moment: Moment,
-    blind: bool,
 }
 
 /// Several processes together.
@@ -39,13 +38,12 @@ struct Group {
 }
 
 impl<'a> Subjects<'a> {
-    /// Whom to judge at this tick. `blind` says that records were lost since the one before.
+    /// Whom to judge at this tick.
     pub fn new(
         host: &'a Host,
         attribution: &'a Attribution,
         limits: &'a LimitsByProcess,
         moment: Moment,
-        blind: bool,
     ) -> Self {
         let mut subjects = Self {
             counts: host.sites_by_process(),
@@ -54,7 +52,6 @@ impl<'a> Subjects<'a> {
             attribution,
             limits,
             moment,
-            blind,
         };
         let mut groups: BTreeMap<SubjectKey, Group> = BTreeMap::new();
         for process in host.processes() {
@@ -81,7 +78,7 @@ impl<'a> Subjects<'a> {
             limits: &group.limits,
             sites: None,
             counts: &[],
-            blind: self.blind,
+            blind: self.host.deaths_lost(),
         });
         processes.chain(groups)
     }
@@ -103,7 +100,7 @@ impl<'a> Subjects<'a> {
             limits: self.limits.get(&process.id).map_or(&[], Vec::as_slice),
             sites: Some(process),
             counts,
-            blind: self.blind,
+            blind: self.host.deaths_lost(),
         }
     }
 }

@@ -209,7 +209,7 @@ fn dead(actor: &Actor<'_>, slot: FdSlot, fd: u32) {
         actor.now_ns.wrapping_sub(slot.birth_ns),
     );
     if slot.sample != NO_SAMPLE {
-        feed::send(FdClosed {
+        feed::send_death(FdClosed {
             header: feed::header(RecordKind::FdClosed, actor.tgid, actor.now_ns),
             birth_ns: slot.birth_ns,
             sample: slot.sample,

@@ -139,7 +139,7 @@ fn thread_ended(tgid: u32, tid: u32, now_ns: u64) {
     let _ = THREADS.remove(tid);
     site::death(thread.site, now_ns.wrapping_sub(thread.birth_ns));
     if thread.sample != NO_SAMPLE {
-        feed::send(ThreadEnded {
+        feed::send_death(ThreadEnded {
             header: feed::header(RecordKind::ThreadEnded, tgid, now_ns),
             birth_ns: thread.birth_ns,
             sample: thread.sample,

@@ -61,6 +61,8 @@ pub struct Host {
     /// Sites of processes or images that are gone, by index; freed when they are still here at the next tick.
     ended_sites: HashMap<u32, u64>,
     totals: Totals,
+    /// Deaths were lost before the last reading.
+    deaths_lost: bool,
     lifecycle: Lifecycle,
     /// Changes of address spaces that the kernel had counted at the last reading but one, by tgid, start and image.
     changes: HashMap<(u32, u64, u32), u64>,
@@ -90,7 +92,7 @@ impl Host {
                 self.audit_mappings();
                 self.sites = sites;
             }
-            Reading::Totals(totals) => self.totals(totals),
+            Reading::Totals(totals) => self.totals(moment.monotonic_ns, totals),
             Reading::Records(records) => {
                 for record in records {
                     self.record(moment.monotonic_ns, record);
@@ -142,6 +144,11 @@ impl Host {
     /// What the kernel side lost, shed or skipped.
     pub fn kernel_totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// Whether deaths were lost since the reading before the last.
+    pub fn deaths_lost(&self) -> bool {
+        self.deaths_lost
     }
 
     /// Lives of processes.
@@ -319,12 +326,14 @@ impl Host {
         }
     }
 
-    fn totals(&mut self, totals: Totals) {
-        let dropped = |totals: &Totals| totals.counter(Counter::FeedDropped);
-        // What lives of the samples is not known any more when a death may be missing.
-        if dropped(&totals) > dropped(&self.totals) {
+    /// What lives of the samples is not known any more when a death is missing. No other lost record says so: processes are
+    /// read and not told of, and changes of address spaces that did not come are found by [`Self::audit_mappings`].
+    fn totals(&mut self, now_ns: u64, totals: Totals) {
+        let dropped = |totals: &Totals| totals.counter(Counter::DeathsDropped);
+        self.deaths_lost = dropped(&totals) > dropped(&self.totals);
+        if self.deaths_lost {
             for process in self.processes.values_mut() {
-                process.sites.forget_live();
+                process.sites.forget_live(now_ns);
             }
         }
         self.totals = totals;
@@ -440,3 +449,6 @@ impl Once {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

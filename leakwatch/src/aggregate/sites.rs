@@ -100,6 +100,8 @@ pub struct Sites {
     early_deaths: HashMap<u32, u64>,
     /// Live samples are kept whose number, hashed, ends in so many zero bits.
     thinning: u32,
+    /// Deaths were lost last then, nanoseconds of `CLOCK_MONOTONIC`; 0 for never.
+    forgotten_ns: u64,
 }
 
 impl Sites {
@@ -180,9 +182,9 @@ impl Sites {
         self.died(sample, now_ns.saturating_sub(since_ns));
     }
 
-    /// It is not known any more which mappings are alive.
+    /// It is not known any more which mappings are alive, nor whether the program break moved.
     pub fn forget_mappings(&mut self) {
-        self.live.retain(|_, live| live.kind != Kind::Mapping);
+        self.live.retain(|_, live| !live.kind.changes_address_space());
     }
 
     /// Sampled things that are alive, in no order.
@@ -196,9 +198,20 @@ impl Sites {
         })
     }
 
-    /// Deaths were lost: what lives is not known any more.
-    pub fn forget_live(&mut self) {
-        self.live.clear();
+    /// Deaths were lost before `now_ns`: which descriptors and threads are alive is not known any more. What becomes of mappings
+    /// comes by records of their own.
+    pub fn forget_live(&mut self, now_ns: u64) {
+        self.live.retain(|_, live| live.kind.changes_address_space());
+        self.forgotten_ns = now_ns;
+    }
+
+    /// Everything of a kind that was sampled since then and is alive is a survivor; nanoseconds of `CLOCK_MONOTONIC`.
+    pub fn whole_since_ns(&self, kind: Kind) -> u64 {
+        if kind.is_fd() || kind == Kind::Thread {
+            self.forgotten_ns
+        } else {
+            0
+        }
     }
 
     /// Live samples kept.

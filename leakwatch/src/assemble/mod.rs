@@ -218,6 +218,7 @@ fn health(host: &Host, mut health: Health) -> Health {
     health.feed = FeedHealth {
         records: totals.counter(Counter::FeedRecords),
         dropped: totals.counter(Counter::FeedDropped),
+        deaths_dropped: totals.counter(Counter::DeathsDropped),
         shed: totals.shed(Budget::Mappings),
         undecodable: health.feed.undecodable,
         stacks_taken: totals.counter(Counter::StacksTaken),

@@ -76,6 +76,6 @@ pub struct Observed<'a> {
     pub sites: Option<&'a Process>,
     /// The kernel's counts of this process and image, one for each kind; empty of a group.
     pub counts: &'a [SiteReading],
-    /// Whether records were lost since the last tick: what rests on them says nothing now.
+    /// Whether deaths were lost since the last tick: what rests on them says nothing now.
     pub blind: bool,
 }

@@ -126,6 +126,8 @@ impl Kernel {
     /// # Errors
     /// When the levels could not be read; the rest degrades visibly instead.
     pub fn read(&mut self, interest: &Interest) -> Result<Reading, KernelError> {
+        // What was lost is counted before the births are read of which it may be the deaths, and told after them.
+        let counters = self.statistics.counters()?;
         self.drain_feeds();
         let mut batches = Vec::new();
         // Births are counted before the levels are read, so that a descriptor opened in between is unattributed for one
@@ -137,9 +139,9 @@ impl Kernel {
             batches.extend(Iterators::files(&mut self.ebpf));
         }
         batches.extend(self.iterators.vmas(&mut self.ebpf, !interest.is_empty()));
-        batches.push(self.statistics.counters()?);
         batches.extend(self.stacks.take());
         batches.extend(self.feed.take());
+        batches.push(counters);
         Ok(Reading { moment, batches })
     }
 

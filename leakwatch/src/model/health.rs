@@ -69,6 +69,8 @@ pub struct FeedHealth {
     pub records: u64,
     /// Records lost because the ring buffer was full. Costs attribution, never a count.
     pub dropped: u64,
+    /// Of these, closes of sampled descriptors and ends of sampled threads: which samples live is not known any more.
+    pub deaths_dropped: u64,
     /// Samples not made because the feed was over its budget.
     pub shed: u64,
     /// Records that did not decode.

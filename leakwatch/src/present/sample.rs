@@ -382,6 +382,7 @@ fn healthy() -> Health {
         feed: FeedHealth {
             records: 120_345,
             dropped: 0,
+            deaths_dropped: 0,
             shed: 42,
             undecodable: 0,
             stacks_taken: 900,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use leakwatch_common::{
+    counter::Counter,
     kind::Kind,
     levels::TaskRow,
     record::{FdClosed, Header, RecordKind},
@@ -12,7 +13,7 @@ use leakwatch_common::{
 
 use crate::{
     aggregate::{Host, Unwind},
-    decode::{CopiedStack, Reading, Record},
+    decode::{CopiedStack, Reading, Record, Totals},
     detect::{Detection, Judgement, Levels, Observed, SubjectKey},
     model::{
         confirm::{Confirmation, Wish},
@@ -45,6 +46,7 @@ pub(super) struct World {
     pub(super) levels: Levels,
     pub(super) seen: Seen,
     pub(super) blind: bool,
+    deaths_lost: u64,
     pub(super) limit: u64,
     /// Bytes; 0 for none.
     pub(super) memory_limit: u64,
@@ -88,6 +90,7 @@ impl World {
             },
             seen,
             blind: false,
+            deaths_lost: 0,
             limit: 1_024,
             memory_limit: 0,
             age,
@@ -161,6 +164,14 @@ impl World {
         }));
     }
 
+    /// One second passes, in which a death was lost.
+    pub(super) fn lose(&mut self) {
+        self.deaths_lost += 1;
+        self.blind = true;
+        self.tick();
+        self.blind = false;
+    }
+
     /// One second passes, and everything is read and judged.
     pub(super) fn tick(&mut self) {
         self.second += 1;
@@ -174,6 +185,10 @@ impl World {
         apply(Reading::Tasks(vec![row]));
         apply(Reading::Stacks(stacks));
         apply(Reading::Records(records));
+        apply(Reading::Totals(Totals::of(
+            Counter::DeathsDropped,
+            self.deaths_lost,
+        )));
         let limit = |resource, name: &str, value| LimitUse {
             resource,
             limit: Limit {

@@ -467,6 +467,13 @@ pub(super) const CATALOG: &[Metric] = &[
         "Records lost because the ring buffer was full. Costs attribution, never a count.",
     ),
     counter(
+        "leakwatch_feed_deaths_dropped_total",
+        "",
+        |a| Some(a.feed().deaths_dropped as f64),
+        "Of leakwatch_feed_dropped_total those that said that a sampled descriptor or thread is gone. After one, what has \
+         survived is watched anew.",
+    ),
+    counter(
         "leakwatch_feed_shed_total",
         "",
         |a| Some(a.feed().shed as f64),

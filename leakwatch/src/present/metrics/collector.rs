@@ -361,6 +361,7 @@ mod tests {
             feed: FeedHealth {
                 records: 1,
                 dropped: 2,
+                deaths_dropped: 18,
                 shed: 3,
                 undecodable: 4,
                 stacks_taken: 5,

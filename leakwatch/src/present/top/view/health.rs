@@ -86,6 +86,7 @@ fn feed(theme: Theme, health: &Health, width: usize) -> Vec<Line<'static>> {
         &[
             ("records", feed.records),
             ("dropped", feed.dropped),
+            ("deaths lost", feed.deaths_dropped),
             ("shed", feed.shed),
         ][..],
         &[
