@@ -3,7 +3,12 @@
 use leakwatch_common::kind::Kind;
 
 use crate::{
-    aggregate::{Process, cohorts::Cohorts, lifetimes::Lifetimes, sites::Survivor},
+    aggregate::{
+        Process,
+        cohorts::Cohorts,
+        lifetimes::Lifetimes,
+        sites::{Sites, Survivor},
+    },
     model::{finding::Resource, stack::StackId},
 };
 
@@ -14,6 +19,7 @@ pub(super) struct Survey<'a> {
     survivors: Vec<Survivor>,
     /// By kind and stack.
     pub(super) sites: Vec<(Kind, StackId, &'a Lifetimes, &'a Cohorts)>,
+    births: &'a Sites,
 }
 
 impl<'a> Survey<'a> {
@@ -28,7 +34,13 @@ impl<'a> Survey<'a> {
             now_ns,
             survivors: process.survivors(),
             sites,
+            births: &process.sites,
         }
+    }
+
+    /// See [`Sites::whole_since_ns`].
+    pub(super) fn whole_since_ns(&self, kind: Kind) -> u64 {
+        self.births.whole_since_ns(kind)
     }
 
     /// Kinds of things that count as `resource`.

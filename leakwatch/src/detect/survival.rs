@@ -108,7 +108,7 @@ pub(super) struct Survivals {
     found: Vec<Survival>,
     /// Items of the most suspicious that are overdue, from its oldest to its youngest.
     overdue: Vec<u64>,
-    /// Records were lost since the last look.
+    /// Deaths were lost since the last look.
     blind: bool,
 }
 
@@ -199,7 +199,7 @@ impl Survivals {
         seen.insert(key, test);
     }
 
-    /// Records were lost: what is seen to live may have died. The time up to the next look says nothing.
+    /// Deaths were lost: what is seen to live may have died. The time up to the next look says nothing.
     pub(super) fn lose(&mut self) {
         self.blind = true;
     }

@@ -31,7 +31,7 @@ use leakwatch_common::kind::Kind;
 const YOUNG: f64 = 120.0;
 /// So much of a limit that is overdue is too much to wait for.
 const PRESSING: f64 = 0.12;
-/// After a loss of records nothing is decided for so long, or until a look at the sites of which none was lost.
+/// After a loss of deaths nothing is decided for so long, or until a look at the sites of which none was lost.
 const FROZEN_NS: u64 = 10_000_000_000;
 /// A forecast is made every 4 s; every second for a process watched shorter than this, seconds.
 const FRESHLY_WATCHED: f64 = 60.0;

@@ -40,6 +40,7 @@ pub(super) struct Group<'a> {
     pub(super) kind: Kind,
     pub(super) stack: Option<StackId>,
     pub(super) survivors: &'a [Survivor],
+    whole_since_ns: u64,
     lifetimes: &'a Lifetimes,
     cohorts: &'a [&'a Cohorts],
 }
@@ -57,6 +58,7 @@ impl<'a> Group<'a> {
             kind,
             stack,
             survivors: survey.survivors(kind, stack),
+            whole_since_ns: survey.whole_since_ns(kind),
             lifetimes,
             cohorts,
         }
@@ -91,7 +93,9 @@ impl<'a> Group<'a> {
             .iter()
             .filter_map(|cohorts| cohorts.began_ns())
             .min()?;
-        let age_ns = self.now_ns.saturating_sub(began_ns);
+        // Of before a loss nobody survives; it does not show that nothing was kept.
+        let whole_ns = began_ns.max(self.whole_since_ns);
+        let age_ns = self.now_ns.saturating_sub(whole_ns);
         let usual = self.usual(age_ns);
         let tried = STEPS
             .iter()
@@ -104,7 +108,7 @@ impl<'a> Group<'a> {
         let log_evidence = test.evidence(power) - (STEPS.len() as f64).ln();
         let beyond_ns = 1_000_u64 << power;
         let end_ns = self.now_ns.saturating_sub(beyond_ns);
-        let since_ns = began_ns.max(self.now_ns.saturating_sub(beyond_ns.saturating_mul(MEMORY)));
+        let since_ns = whole_ns.max(self.now_ns.saturating_sub(beyond_ns.saturating_mul(MEMORY)));
         let overdue: Vec<&Survivor> = self
             .survivors
             .iter()

@@ -95,6 +95,17 @@ fn a_loss_now_and_then_keeps_what_was_seen() {
 }
 
 #[test]
+fn after_a_loss_a_leak_is_found_as_soon_as_at_first() {
+    let mut world = World::new(600, Seen::Stale);
+    leak(&mut world, 15);
+    world.lose();
+    let seconds = seconds_until(&mut world, Verdict::Leaking, 90, Resource::Fd, |world| {
+        leak(world, 1);
+    });
+    assert!(seconds.is_some_and(|seconds| seconds <= 40), "{seconds:?}");
+}
+
+#[test]
 fn deaths_that_were_lost_accuse_nobody() {
     let mut world = World::new(600, Seen::Stale);
     for _ in 0..400 {
