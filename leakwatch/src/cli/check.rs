@@ -7,6 +7,7 @@ mod signals;
 mod target;
 mod tree;
 mod watch;
+mod watched;
 
 use std::{
     ffi::OsString,

@@ -6,34 +6,21 @@ use std::{
     sync::Arc,
 };
 
-use super::target::Target;
+use super::{target::Target, watched::Watched};
 use crate::{
     model::{
         finding::{FINDINGS_VERSION, Finding, Resource, Subject, Verdict},
         health::ProbeState,
         identity::ProcessId,
-        snapshot::{ProcessRow, Snapshot, State},
+        snapshot::{Snapshot, State},
     },
     present::findings::{self, Document},
 };
 
-/// Nothing is concluded about a process that was watched for less, or seen less often: on a host that is so busy that readings
-/// fail to come, a minute may have four.
-const ENOUGH_NS: u64 = 8_000_000_000;
-const ENOUGH_READINGS: u64 = 6;
+/// Why records are lost, and what helps.
+const STARVED: &str = "this host leaves leakwatch too little time to read them; start it with nice -n -20";
 /// What costs something is read of so many processes at most.
 const MOST_LOOKED_AT: usize = 64;
-
-/// A process that was watched.
-#[derive(Clone, Debug)]
-struct Watched {
-    process: String,
-    container: Option<Arc<str>>,
-    first_ns: u64,
-    last_ns: u64,
-    readings: u64,
-    judged: bool,
-}
 
 /// What a finding is about.
 type Topic = (Subject, Option<ProcessId>, Resource, String);
@@ -48,9 +35,9 @@ pub(super) struct Observation {
     began_ns: u64,
     latest: Arc<Snapshot>,
     readings: u64,
-    /// Readings before which records were lost.
+    /// Readings before which deaths were lost.
     blind: u64,
-    dropped: u64,
+    deaths_dropped: u64,
     /// What else went wrong, and whether nothing can be said because of it.
     problems: Vec<(String, bool)>,
 }
@@ -65,7 +52,7 @@ impl Observation {
             began_ns: first.uptime_ns,
             readings: 0,
             blind: 0,
-            dropped: first.health.feed.dropped,
+            deaths_dropped: first.health.feed.deaths_dropped,
             latest: Arc::clone(&first),
             problems: Vec::new(),
         };
@@ -81,34 +68,22 @@ impl Observation {
     /// Takes in the next snapshot; `others` are children of leakwatch that nobody asked about.
     pub(super) fn add(&mut self, snapshot: Arc<Snapshot>, others: &BTreeSet<u32>) {
         self.readings += 1;
-        let dropped = snapshot.health.feed.dropped;
-        self.blind += u64::from(dropped > std::mem::replace(&mut self.dropped, dropped));
+        let dropped = snapshot.health.feed.deaths_dropped;
+        let blind = dropped > std::mem::replace(&mut self.deaths_dropped, dropped);
+        self.blind += u64::from(blind);
         self.target.update(&snapshot, others);
         for process in &snapshot.processes {
             // One that waits to be reaped has ended.
             if process.state != State::Zombie && self.target.is_meant(process, &self.known) {
                 self.known.insert(process.id.pid, process.id);
-                self.saw(process, snapshot.uptime_ns);
+                let now_ns = snapshot.uptime_ns;
+                let watched = self.watched.entry(process.id);
+                let watched = watched.or_insert_with(|| Watched::since(now_ns));
+                watched.saw(process, now_ns, blind);
             }
         }
         self.latest = snapshot;
         self.keep_findings();
-    }
-
-    fn saw(&mut self, process: &ProcessRow, now_ns: u64) {
-        let watched = self.watched.entry(process.id).or_insert_with(|| Watched {
-            process: String::new(),
-            container: None,
-            first_ns: now_ns,
-            last_ns: now_ns,
-            readings: 0,
-            judged: false,
-        });
-        watched.process.clone_from(&process.name);
-        watched.container.clone_from(&process.container_id);
-        watched.last_ns = now_ns;
-        watched.readings += 1;
-        watched.judged |= process.state != State::Observing;
     }
 
     /// Of who is alive the newest verdict counts, of who has ended the last one before.
@@ -185,10 +160,7 @@ impl Observation {
                 process: watched.process.clone(),
                 container: watched.container.clone(),
                 observed_seconds: seconds(watched.first_ns, watched.last_ns),
-                judged: watched.judged
-                    && watched.readings >= ENOUGH_READINGS
-                    && watched.last_ns - watched.first_ns >= ENOUGH_NS
-                    || self.findings.values().any(|finding| self::id(finding) == *id),
+                judged: watched.is_judged() || self.is_found(*id, watched),
                 ended: watched.last_ns < now_ns,
             })
             .collect();
@@ -218,38 +190,75 @@ impl Observation {
         }
     }
 
+    /// Whether there is a finding that says enough: what losses kept from being judged says only that it grows.
+    fn is_found(&self, id: ProcessId, watched: &Watched) -> bool {
+        let mut findings = self.findings_of(id);
+        findings.any(|finding| !watched.is_broken() || finding.verdict == Verdict::Leaking)
+    }
+
+    fn grows(&self, id: ProcessId) -> bool {
+        self.findings_of(id)
+            .any(|finding| finding.verdict >= Verdict::Growing)
+    }
+
+    fn findings_of(&self, id: ProcessId) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .values()
+            .filter(move |finding| self::id(finding) == id)
+    }
+
     /// What was not seen, and whether nothing can be concluded because of it.
     fn unobserved(&self, targets: &[findings::Target]) -> Vec<(String, bool)> {
         let mut problems = Vec::new();
-        let briefly = |target: &&findings::Target| !target.judged;
+        let (broken, brief): (Vec<_>, Vec<_>) = self
+            .watched
+            .iter()
+            .zip(targets)
+            .filter(|(_, target)| !target.judged)
+            .partition(|((_, watched), _)| watched.is_broken());
         match self.target {
             // Each of them was asked for.
-            Target::Pids(_) => problems.extend(targets.iter().filter(briefly).map(|target| {
-                let (pid, name, time) = (target.pid, &target.process, target.observed_seconds);
-                let what = if target.ended {
-                    format!("process {pid} ({name}) ended after {time:.0} s: too soon to say anything")
-                } else {
-                    format!("process {pid} ({name}) was seen too seldom in {time:.0} s to say anything")
-                };
-                (what, true)
-            })),
-            _ => match targets.iter().filter(briefly).count() {
-                few if few == targets.len() => problems.push((
-                    format!(
-                        "no process of {} was observed for long enough to say anything",
-                        self.target.in_words()
-                    ),
-                    true,
-                )),
-                0 => {}
-                few => problems.push((
-                    format!(
-                        "{few} of {} processes were there too briefly to say anything about them",
-                        targets.len()
-                    ),
-                    false,
-                )),
-            },
+            Target::Pids(_) => {
+                problems.extend(brief.iter().map(|(_, target)| {
+                    let (pid, name, time) = (target.pid, &target.process, target.observed_seconds);
+                    let what = if target.ended {
+                        format!("process {pid} ({name}) ended after {time:.0} s: too soon to say anything")
+                    } else {
+                        format!("process {pid} ({name}) was seen too seldom in {time:.0} s to say anything")
+                    };
+                    (what, true)
+                }));
+                problems.extend(broken.iter().map(|((_, watched), target)| {
+                    let (pid, name, time) = (target.pid, &target.process, seconds(0, watched.whole_ns));
+                    let what = format!(
+                        "process {pid} ({name}) was seen for {time:.0} s at most between losses of records, too short to say \
+                         anything: {STARVED}"
+                    );
+                    (what, true)
+                }));
+            }
+            Target::Host | Target::Container(_) | Target::Name(_) | Target::Tree(_) => {
+                let all = targets.len();
+                if brief.len() + broken.len() == all {
+                    let target = self.target.in_words();
+                    let what = format!("no process of {target} was observed for long enough to say anything");
+                    problems.push((what, true));
+                } else if !brief.is_empty() {
+                    let few = brief.len();
+                    let what =
+                        format!("{few} of {all} processes were there too briefly to say anything about them");
+                    problems.push((what, false));
+                }
+                if !broken.is_empty() {
+                    let grow = broken.iter().filter(|((id, _), _)| self.grows(**id)).count();
+                    let few = broken.len();
+                    let what = format!(
+                        "{few} of {all} processes, of which {grow} grow, were seen too briefly between losses of records to \
+                         say anything about them: {STARVED}"
+                    );
+                    problems.push((what, grow > 0));
+                }
+            }
         }
         if self.blind > 0 {
             let (blind, readings) = (self.blind, self.readings);
@@ -290,144 +299,4 @@ fn seconds(from_ns: u64, to_ns: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{collections::BTreeSet, sync::Arc};
-
-    use super::{Document, Finding, Observation, Snapshot, State, Target, Verdict};
-    use crate::present::{findings::sample as findings, sample};
-
-    const PID: u32 = 4711;
-
-    fn snapshot(second: u64, state: Option<State>, verdict: Option<Verdict>) -> Arc<Snapshot> {
-        let mut process = sample::quiet(PID, 1, "payments");
-        process.state = state.unwrap_or(State::Observing);
-        let finding = verdict.map(|verdict| Finding {
-            start_time_ns: process.id.start_time_ns,
-            verdict,
-            ..findings::leak()
-        });
-        Arc::new(Snapshot {
-            uptime_ns: second * 10_000_000_000,
-            processes: state.map(|_| process).into_iter().collect(),
-            findings: finding.into_iter().collect(),
-            ..sample::snapshot()
-        })
-    }
-
-    fn observed(target: Target, snapshots: Vec<Arc<Snapshot>>) -> Document {
-        let mut snapshots = snapshots.into_iter();
-        let mut observation = Observation::begin(target, snapshots.next().expect("a first one"));
-        for snapshot in snapshots {
-            observation.add(snapshot, &BTreeSet::new());
-        }
-        observation.document()
-    }
-
-    fn pids() -> Target {
-        Target::Pids([PID].into())
-    }
-
-    fn verdicts(document: &Document) -> Vec<Verdict> {
-        document.findings.iter().map(|finding| finding.verdict).collect()
-    }
-
-    #[test]
-    fn the_last_verdict_counts() {
-        let seen = |second, verdict| snapshot(second, Some(State::Healthy), verdict);
-        let mut snapshots = vec![seen(1, None), seen(2, Some(Verdict::Leaking))];
-        let document = observed(pids(), snapshots.clone());
-        assert_eq!(verdicts(&document), [Verdict::Leaking]);
-        assert!(document.complete && document.problems.is_empty(), "{document:?}");
-        snapshots.push(seen(3, Some(Verdict::Recovered)));
-        assert_eq!(
-            verdicts(&observed(pids(), snapshots.clone())),
-            [Verdict::Recovered]
-        );
-        snapshots.push(seen(4, None));
-        assert_eq!(verdicts(&observed(pids(), snapshots)), []);
-    }
-
-    #[test]
-    fn of_who_has_ended_the_verdict_before_counts() {
-        let mut snapshots = vec![
-            snapshot(1, Some(State::Healthy), None),
-            snapshot(2, Some(State::Healthy), Some(Verdict::Leaking)),
-            snapshot(3, None, Some(Verdict::Ended)),
-        ];
-        let document = observed(pids(), snapshots.clone());
-        assert_eq!(verdicts(&document), [Verdict::Leaking]);
-        assert!(document.targets[0].ended);
-        snapshots.push(snapshot(4, None, None));
-        assert_eq!(verdicts(&observed(pids(), snapshots)), [Verdict::Leaking]);
-    }
-
-    #[test]
-    fn who_ended_too_soon_was_not_observed() {
-        let document = observed(
-            pids(),
-            vec![
-                snapshot(1, Some(State::Observing), None),
-                snapshot(3, Some(State::Observing), None),
-                snapshot(4, None, None),
-            ],
-        );
-        assert!(!document.complete);
-        assert_eq!(
-            document.problems,
-            ["process 4711 (payments) ended after 20 s: too soon to say anything"]
-        );
-        let document = observed(Target::Host, vec![snapshot(1, Some(State::Observing), None)]);
-        assert!(!document.complete);
-        assert_eq!(
-            document.problems,
-            ["no process of this host was observed for long enough to say anything"]
-        );
-        let document = observed(Target::Host, vec![snapshot(1, None, None)]);
-        assert!(!document.complete, "nobody is not everybody");
-    }
-
-    #[test]
-    fn lost_records_are_said_and_when_there_are_many_nothing_else() {
-        let healthy = |second, dropped| {
-            let mut snapshot = (*snapshot(second, Some(State::Healthy), None)).clone();
-            snapshot.health.feed.dropped = dropped;
-            Arc::new(snapshot)
-        };
-        let series = |dropped: [u64; 8]| {
-            let readings = (1..).zip(dropped);
-            observed(
-                pids(),
-                readings
-                    .map(|(second, dropped)| healthy(second, dropped))
-                    .collect(),
-            )
-        };
-        let once = series([5, 6, 6, 6, 6, 6, 6, 6]);
-        assert!(once.complete && once.problems.len() == 1, "{once:?}");
-        let often = series([5, 6, 7, 8, 9, 10, 10, 10]);
-        assert!(!often.complete);
-    }
-
-    #[test]
-    fn a_glance_is_no_observation() {
-        let healthy = snapshot(1, Some(State::Healthy), None);
-        let mut soon = (*healthy).clone();
-        soon.uptime_ns += 3_000_000_000;
-        let document = observed(pids(), vec![healthy, Arc::new(soon)]);
-        assert!(!document.complete && !document.targets[0].judged);
-        let seldom = (1..=5).map(|minute| snapshot(6 * minute, Some(State::Healthy), None));
-        let document = observed(pids(), seldom.collect());
-        assert_eq!(
-            document.problems,
-            ["process 4711 (payments) was seen too seldom in 240 s to say anything"]
-        );
-        assert!(!document.complete);
-    }
-
-    #[test]
-    fn others_are_not_meant() {
-        let healthy = snapshot(1, Some(State::Healthy), Some(Verdict::Leaking));
-        let document = observed(Target::Pids([PID + 1].into()), vec![healthy]);
-        assert!(document.findings.is_empty() && document.targets.is_empty());
-    }
-}
+mod tests;
