@@ -1,15 +1,23 @@
 //! The process that is asked: who it is where it lives, and how its sockets are reached from here.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read as _},
     os::{
         fd::OwnedFd,
-        unix::{fs::MetadataExt as _, net::UnixStream},
+        unix::{
+            fs::{FileExt as _, MetadataExt as _},
+            net::UnixStream,
+        },
     },
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::{
+    fs::{Dir, Mode, OFlags, openat},
+    net::sockopt::socket_peercred,
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 
 use super::Refused;
 use crate::{
@@ -17,10 +25,15 @@ use crate::{
     process_stat,
     recognise::{Recognised, Recogniser},
     target_file::Root,
+    target_memory::TargetMemory,
 };
 
 /// An answer is waited for so long: to collect a heap of tens of gigabytes takes its time.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
+/// Bytes of its environment that are read at the most.
+const MAX_ENVIRONMENT: u64 = 1 << 20;
+/// Names of one of its directories that are read at the most.
+const MAX_NAMES: usize = 1 << 16;
 
 /// A process, as it was when it was opened.
 pub(super) struct Process {
@@ -93,14 +106,60 @@ impl Process {
             .map_err(|error| call(format!("pidfd_send_signal {} {number}", self.id.pid), error))
     }
 
-    /// Connects to a socket of its file system.
+    /// Connects to a socket of its file system that it listens on itself: anybody may put one of that name into `/tmp`.
     pub(super) fn connect(&self, path: &str) -> Result<UnixStream, Refused> {
         let connected = self.root.connect(path).and_then(|stream| {
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
-            Ok(stream)
+            let peer = socket_peercred(&stream)?;
+            Ok((stream, peer.pid.as_raw_pid().cast_unsigned()))
         });
-        connected.map_err(|error| call(format!("connect {path}"), error))
+        let (stream, peer) = connected.map_err(|error| call(format!("connect {path}"), error))?;
+        if peer == self.id.pid {
+            Ok(stream)
+        } else {
+            Err(Refused::Declined(
+                "another process listens in its place".to_owned(),
+            ))
+        }
+    }
+
+    /// What is in a directory of its file system, in no order.
+    pub(super) fn names(&self, directory: &str) -> Result<Vec<String>, Refused> {
+        let names = self.root.directory(directory).and_then(|directory| {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let entries = Dir::new(openat(directory, c".", flags, Mode::empty())?)?.take(MAX_NAMES);
+            let names =
+                entries.map(|entry| Ok(String::from_utf8_lossy(entry?.file_name().to_bytes()).into()));
+            names.collect()
+        });
+        names.map_err(|error| call(format!("read {directory}"), error))
+    }
+
+    /// A variable of the environment that it was started with.
+    pub(super) fn variable(&self, name: &str) -> Result<Option<String>, Refused> {
+        let path = format!("/proc/{}/environ", self.id.pid);
+        let mut environment = Vec::new();
+        File::open(&path)
+            .and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(&mut environment))
+            .map_err(|error| call(format!("read {path}"), error))?;
+        Ok(value(&environment, name))
+    }
+
+    /// Its memory.
+    pub(super) fn memory(&self) -> Result<Memory, Refused> {
+        let path = format!("/proc/{}/mem", self.id.pid);
+        let memory = File::open(&path).map_err(|error| call(format!("open {path}"), error))?;
+        Ok(Memory(memory))
+    }
+}
+
+/// Memory of a process, of no other one that gets its pid.
+pub(super) struct Memory(File);
+
+impl TargetMemory for Memory {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(buffer, address)
     }
 }
 
@@ -116,6 +175,13 @@ fn read(id: ProcessId, file: &str) -> Result<String, Refused> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The value of a variable (proc_pid_environ(5)).
+fn value(environment: &[u8], name: &str) -> Option<String> {
+    let mut variables = environment.split(|&byte| byte == 0);
+    let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    value.map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
 /// The numbers behind a name in `/proc/PID/status` (proc_pid_status(5)).
 fn numbers(status: &str, name: &str) -> Vec<u64> {
     let mut lines = status.lines().filter_map(|line| line.split_once(':'));
@@ -126,10 +192,12 @@ fn numbers(status: &str, name: &str) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::net::UnixListener, process::Command};
+
     use rustix::process::Signal;
 
-    use super::{Process, numbers};
-    use crate::{attach::Refused, process_stat};
+    use super::{Process, numbers, value};
+    use crate::{attach::Refused, process_stat, target_memory::TargetMemory as _};
 
     #[test]
     fn the_innermost_pid_is_its_own() {
@@ -138,6 +206,38 @@ mod tests {
             [4711, 12, 1]
         );
         assert!(numbers("Name:\tx\n", "NSpid").is_empty());
+    }
+
+    #[test]
+    fn a_variable_is_told_from_one_that_begins_like_it() {
+        let environment = b"TMPDIR_OLD=/a\0TMPDIR=/b=c\0TMPDIR=/d\0";
+        assert_eq!(value(environment, "TMPDIR").as_deref(), Some("/b=c"));
+        assert_eq!(value(environment, "TMP"), None);
+    }
+
+    #[test]
+    fn what_is_its_own_can_be_read() {
+        let own = Process::open(process_stat::own()).unwrap();
+        assert!(own.names("/proc").unwrap().contains(&"self".to_owned()));
+        let word = 0x4c65_616b_u64;
+        let mut memory = own.memory().unwrap();
+        assert_eq!(memory.word(&raw const word as u64).unwrap(), word);
+        assert!(memory.word(u64::MAX - 8).is_err() && memory.word(8).is_err());
+    }
+
+    #[test]
+    fn who_listens_in_the_place_of_another_is_not_asked() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let path = path.to_str().unwrap();
+        let own = Process::open(process_stat::own()).unwrap();
+        assert!(own.connect(path).is_ok());
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let other = Process::open(process_stat::of(child.id()).unwrap()).unwrap();
+        assert!(matches!(other.connect(path), Err(Refused::Declined(_))));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]
