@@ -174,6 +174,22 @@ fn runtime_and_allocator_are_named_without_their_books() {
 }
 
 #[test]
+fn what_an_answer_leaves_out_is_said() {
+    let mut explanation = explained(&sample::snapshot());
+    let first = explanation.last_census.clone().unwrap();
+    let mut last = (*first).clone();
+    last.views[0].unknown = Some("counts are too low".to_owned());
+    explanation.answered(Ok(Answers {
+        acts: "stands still".to_owned(),
+        first: last.clone(),
+        last,
+    }));
+    let text = written(&explanation, Format::Text, false);
+    let answered = text.lines().filter(|line| line.contains("counts are too low"));
+    assert!(answered.clone().all(|line| line.contains("asked by --attach")) && answered.count() == 1);
+}
+
+#[test]
 fn a_quiet_process_is_told_what_to_do_too() {
     let explanation = Explanation::begin(813, &sample::snapshot()).unwrap();
     let text = written(&explanation, Format::Text, false);

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Explanation;
-use crate::model::snapshot::State;
-use crate::present::{census, summary};
+use crate::{
+    model::{census::Census, snapshot::State},
+    present::{census, summary},
+};
 
 /// Reasons for nameless frames that are told.
 const MOST_REASONS: usize = 3;
@@ -26,21 +28,19 @@ pub(super) fn unread(explanation: &Explanation) -> Vec<String> {
     }
     match &explanation.last_census {
         Some(last) => {
-            for view in &last.views {
-                said.extend(
-                    view.unknown
-                        .as_ref()
-                        .map(|why| format!("{}: {why}", census::title(view))),
-                );
-            }
+            said.extend(unknown(last));
         }
         None => said.push(
             "the books of its runtime and allocator: leakwatch knows none of it, or the time was too short"
                 .to_owned(),
         ),
     }
-    if let Some(Err(why)) = &explanation.answers {
-        said.push(format!("what its runtime would answer: {why}"));
+    match &explanation.answers {
+        Some(Ok(answers)) => {
+            said.extend(unknown(&answers.last).map(|why| format!("asked by --attach, {why}")));
+        }
+        Some(Err(why)) => said.push(format!("what its runtime would answer: {why}")),
+        None => {}
     }
     let before = process.unattributed;
     if before.fds > 0 || before.threads > 0 {
@@ -54,6 +54,14 @@ pub(super) fn unread(explanation: &Explanation) -> Vec<String> {
         said.extend(summary::problems(&snapshot.health));
     }
     said
+}
+
+/// What runtimes and allocators cannot say.
+fn unknown(census: &Census) -> impl Iterator<Item = String> {
+    census.views.iter().filter_map(|view| {
+        let why = view.unknown.as_ref()?;
+        Some(format!("{}: {why}", census::title(view)))
+    })
 }
 
 /// Why frames have no names, the most frequent reasons first.
