@@ -3,6 +3,9 @@
 //! Everything else reads. What is here is used by `explain --attach` alone, and only after that has said what the process
 //! is about to do. One file for each way to ask; who has none is told so.
 
+mod eventpipe;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hotspot;
 mod process;
 
@@ -20,7 +23,7 @@ use crate::{
 };
 
 /// Every way to ask.
-const ADAPTERS: &[&dyn Adapter] = &[&hotspot::AttachListener];
+const ADAPTERS: &[&dyn Adapter] = &[&hotspot::AttachListener, &eventpipe::EventPipe];
 
 /// A way to ask one runtime.
 trait Adapter: Sync {
@@ -154,7 +157,7 @@ mod tests {
         assert!(
             refused
                 .to_string()
-                .starts_with("leakwatch cannot ask native code: it can ask java")
+                .starts_with("leakwatch cannot ask native code: it can ask java, dotnet")
         );
     }
 }

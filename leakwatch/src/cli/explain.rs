@@ -58,6 +58,8 @@ pub struct ExplainArgs {
     /// ACTS ON THE PROCESS: ask its runtime itself what it holds, at the beginning and at the end.
     ///
     /// java: collects the whole heap twice and stands still meanwhile, as by `jmap -histo:live`; a thread to listen stays.
+    /// dotnet: collects the whole heap twice and stands still while it lists its objects, as for `dotnet-gcdump`; takes up to
+    /// 300 MB of memory for that.
     /// Of others it is said that they cannot be asked. Before it is asked, standard error says what the process will do.
     #[arg(long)]
     pub attach: bool,
