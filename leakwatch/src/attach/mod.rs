@@ -7,6 +7,7 @@ mod eventpipe;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hotspot;
+mod inspector;
 mod process;
 
 use std::{io, time::Instant};
@@ -23,7 +24,11 @@ use crate::{
 };
 
 /// Every way to ask.
-const ADAPTERS: &[&dyn Adapter] = &[&hotspot::AttachListener, &eventpipe::EventPipe];
+const ADAPTERS: &[&dyn Adapter] = &[
+    &hotspot::AttachListener,
+    &eventpipe::EventPipe,
+    &inspector::Inspector,
+];
 
 /// A way to ask one runtime.
 trait Adapter: Sync {
@@ -157,7 +162,7 @@ mod tests {
         assert!(
             refused
                 .to_string()
-                .starts_with("leakwatch cannot ask native code: it can ask java, dotnet")
+                .starts_with("leakwatch cannot ask native code: it can ask java, dotnet, node")
         );
     }
 }

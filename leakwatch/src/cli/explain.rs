@@ -60,6 +60,8 @@ pub struct ExplainArgs {
     /// java: collects the whole heap twice and stands still meanwhile, as by `jmap -histo:live`; a thread to listen stays.
     /// dotnet: collects the whole heap twice and stands still while it lists its objects, as for `dotnet-gcdump`; takes up to
     /// 300 MB of memory for that.
+    /// node: opens its inspector by SIGUSR1, samples what its main thread allocates, collects the whole heap at the end and
+    /// stands still meanwhile; what was opened is closed again. A program that handles SIGUSR1 itself does what it does then.
     /// Of others it is said that they cannot be asked. Before it is asked, standard error says what the process will do.
     #[arg(long)]
     pub attach: bool,
