@@ -34,7 +34,7 @@ use crate::{
     coreclr::{self, method_table::Types},
     model::{
         census::{CensusRow, Counted, Heap, RuntimeView},
-        sanitize,
+        runtime, sanitize,
     },
 };
 
@@ -65,7 +65,7 @@ pub(super) struct EventPipe;
 
 impl Adapter for EventPipe {
     fn runtime(&self) -> &'static str {
-        "dotnet"
+        runtime::DOTNET
     }
 
     fn acts(&self) -> &'static str {
@@ -122,7 +122,7 @@ fn view(dump: HeapDump, process: &Process) -> RuntimeView {
         }
     }
     RuntimeView {
-        runtime: "dotnet".to_owned(),
+        runtime: runtime::DOTNET.to_owned(),
         heap: Heap {
             live: Some(live),
             ..Heap::default()

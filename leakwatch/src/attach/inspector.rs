@@ -29,7 +29,7 @@ use super::{
     Adapter, Conversation, Refused,
     process::{PATIENCE, Process, call},
 };
-use crate::model::{census::RuntimeView, identity::ProcessId};
+use crate::model::{census::RuntimeView, identity::ProcessId, runtime};
 
 /// Node opens it in a thread of its own, whatever the program does.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ pub(super) struct Inspector;
 
 impl Adapter for Inspector {
     fn runtime(&self) -> &'static str {
-        "node"
+        runtime::NODE
     }
 
     fn acts(&self) -> &'static str {
@@ -148,7 +148,7 @@ impl Profiler {
 
     fn ask(&mut self) -> Result<RuntimeView, Refused> {
         let mut view = RuntimeView {
-            runtime: "node".to_owned(),
+            runtime: runtime::NODE.to_owned(),
             ..RuntimeView::default()
         };
         if self.samples {

@@ -78,18 +78,12 @@ pub(super) const MODULES: &[Module] = &[
         "attach",
         &[
             "model",
-<<<<<<< HEAD
             "clock",
-            "process_stat",
-            "recognise",
-            "target_file",
-=======
             "process_stat",
             "recognise",
             "target_file",
             "target_memory",
             "coreclr",
->>>>>>> 2704e06 (Explain --attach: .NET lists its heap by EventPipe, and types are named as in a census)
             "hotspot",
         ],
     ),
