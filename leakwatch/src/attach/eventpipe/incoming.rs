@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn who_sends_without_end_is_not_read_to_the_end() {
         let (mut process, stream) = UnixStream::pair().unwrap();
-        let mut incoming = Incoming::new(stream, Instant::now() + Duration::from_secs(60));
+        let mut incoming = Incoming::new(stream, Instant::now() + Duration::from_mins(1));
         incoming.left = 3;
         process.write_all(b"abcd").unwrap();
         let mut buffer = Vec::new();

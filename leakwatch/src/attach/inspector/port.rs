@@ -29,7 +29,7 @@ fn stated(command_line: &[u8], environment: &[u8]) -> Option<u16> {
     let arguments = by_environment
         .split(u8::is_ascii_whitespace)
         .chain(command_line.split(|&byte| byte == 0));
-    arguments.filter_map(port).last()
+    arguments.filter_map(port).next_back()
 }
 
 fn port(argument: &[u8]) -> Option<u16> {
