@@ -98,11 +98,15 @@ fn what_leaks_became_most_and_the_program_goes_on() -> Result<()> {
 #[test]
 fn who_would_be_ended_or_does_not_listen_is_said() -> Result<()> {
     let classes = classes()?;
-    for (option, why) in [
-        ("-Xrs", "it does not handle signal 3, which would end it"),
-        ("-XX:+DisableAttachMechanism", "it does not listen"),
+    let deaf = "-XX:+DisableAttachMechanism";
+    for (options, why) in [
+        (
+            &["-Xrs", deaf][..],
+            "it does not handle signal 3, which would end it",
+        ),
+        (&[deaf], "it does not listen"),
     ] {
-        let mut java = Java::start(Path::new("java"), &[option], "leaky", classes.path())?;
+        let mut java = Java::start(Path::new("java"), options, "leaky", classes.path())?;
         let output = java.explained()?;
         ensure!(
             output.status.success(),
@@ -113,10 +117,10 @@ fn who_would_be_ended_or_does_not_listen_is_said() -> Result<()> {
         ensure!(page["answers"].is_null(), "{}", page["answers"]);
         ensure!(
             page["unread"].to_string().contains(why),
-            "{option}: {}",
+            "{options:?}: {}",
             page["unread"]
         );
-        ensure!(java.is_running()?, "{option}: it ended");
+        ensure!(java.is_running()?, "{options:?}: it ended");
     }
     Ok(())
 }

@@ -196,7 +196,7 @@ fn free_port() -> Result<u16> {
 /// Until it runs its script, which is when it sleeps in epoll: it handles signals then.
 fn ready(pid: u32) -> Result<()> {
     let began = Instant::now();
-    while !fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|wchan| wchan.contains("ep_poll")) {
+    while !fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|wchan| wchan.contains("poll")) {
         ensure!(began.elapsed() < PATIENCE, "it does not start");
         thread::sleep(STEP);
     }
