@@ -1,12 +1,16 @@
 //! Names of types and methods in the metadata of an assembly (ECMA-335, II.24), as it is mapped.
 
 use super::schema::{Column, METHOD_DEF, NESTED_CLASS, Sizes, TABLES, TYPE_DEF, row_size};
-use crate::{model::sanitize, target_memory::TargetMemory};
+use crate::{
+    model::sanitize,
+    target_memory::{MAX_TEXT, TargetMemory},
+};
 
 /// How the metadata begins.
 const SIGNATURE: &[u8] = b"BSJB";
-/// Pages that are looked at for it, before the name of the assembly.
+/// Pages that are looked at for it, before the name of the assembly; and places there that begin so.
 const MAX_PAGES: u64 = 2048;
+const MAX_PLACES: usize = 16;
 const PAGE: usize = 4096;
 /// Bytes of its head that are read: the streams are listed there.
 const HEAD: usize = 256;
@@ -28,15 +32,20 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// The metadata that has the name of its assembly at `name`.
-    pub(crate) fn around(name: u64, memory: &mut impl TargetMemory) -> Option<Self> {
+    /// The metadata that has the name of its assembly at `name`. The pages that are looked at are taken from `pages`.
+    pub(crate) fn around(name: u64, pages: &mut u64, memory: &mut impl TargetMemory) -> Option<Self> {
         let mut page = name - name % PAGE as u64;
         let mut bytes = [0; PAGE];
+        let mut places = MAX_PLACES;
         for _ in 0..MAX_PAGES {
+            *pages = pages.checked_sub(1)?;
             memory.read(page, &mut bytes).ok()?;
             for offset in (0..bytes.len()).step_by(4).rev() {
-                let is_there = bytes[offset..].starts_with(SIGNATURE);
-                if is_there && let Some(found) = Self::at(page + offset as u64, memory) {
+                if !bytes[offset..].starts_with(SIGNATURE) {
+                    continue;
+                }
+                places = places.checked_sub(1)?;
+                if let Some(found) = Self::at(page + offset as u64, memory) {
                     let (start, length) = found.texts;
                     return (start..start + length).contains(&name).then_some(found);
                 }
@@ -97,7 +106,7 @@ impl Metadata {
         Some(Self { texts, sizes, tables })
     }
 
-    /// `Shop.Orders+Line`, by the number of its row.
+    /// `Shop.Orders+Line`, by the number of its row; `None` where it is longer than [`MAX_TEXT`].
     pub(crate) fn type_name(&self, row: u32, memory: &mut impl TargetMemory) -> Option<String> {
         let mut name = String::new();
         let mut next = Some(row);
@@ -111,6 +120,9 @@ impl Metadata {
             let inner = if name.is_empty() { name } else { format!("+{name}") };
             let dot = if space.is_empty() { "" } else { "." };
             name = format!("{space}{dot}{own}{inner}");
+            if name.len() > MAX_TEXT {
+                return None;
+            }
             next = self.enclosing(row, memory);
         }
         None

@@ -30,6 +30,8 @@ const PIECE: u64 = 8;
 const MAX_DEPTH: usize = 4;
 /// Modules that are remembered.
 const MAX_MODULES: usize = 1024;
+/// Pages of one process that are looked at for metadata: 4 GiB. Many times what assemblies have, with those that are met again.
+const MAX_PAGES: u64 = 1 << 20;
 
 /// How large the objects of a type are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +79,20 @@ impl Kind {
 }
 
 /// The assemblies of one process that were met.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Types {
     modules: HashMap<u64, Option<Metadata>>,
+    /// Pages that may still be looked at for metadata.
+    pages: u64,
+}
+
+impl Default for Types {
+    fn default() -> Self {
+        Self {
+            modules: HashMap::new(),
+            pages: MAX_PAGES,
+        }
+    }
 }
 
 impl Types {
@@ -117,16 +130,31 @@ impl Types {
     }
 
     fn metadata(&mut self, module: u64, memory: &mut impl TargetMemory) -> Option<&Metadata> {
-        if self.modules.len() >= MAX_MODULES {
-            self.modules.clear();
+        if !self.modules.contains_key(&module) {
+            if self.pages == 0 {
+                return None;
+            }
+            if self.modules.len() >= MAX_MODULES {
+                self.modules.clear();
+            }
+            let found = self.look_for(module, memory);
+            self.modules.insert(module, found);
         }
-        let mut read = || {
-            let name = memory.word(module.checked_add(MODULE_NAME)?).ok()?;
-            let text = memory.text(name).ok()?;
-            let is_name = !text.is_empty() && !text.iter().any(u8::is_ascii_control);
-            is_name.then(|| Metadata::around(name, memory)).flatten()
-        };
-        self.modules.entry(module).or_insert_with(&mut read).as_ref()
+        self.modules.get(&module)?.as_ref()
+    }
+
+    fn look_for(&mut self, module: u64, memory: &mut impl TargetMemory) -> Option<Metadata> {
+        let name = memory.word(module.checked_add(MODULE_NAME)?).ok()?;
+        let text = memory.text(name).ok()?;
+        let is_name = !text.is_empty() && !text.iter().any(u8::is_ascii_control);
+        is_name
+            .then(|| Metadata::around(name, &mut self.pages, memory))
+            .flatten()
+    }
+
+    /// Memory of all that, bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.modules.len() * size_of::<(u64, Option<Metadata>)>()
     }
 }
 

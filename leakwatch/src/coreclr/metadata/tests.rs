@@ -42,10 +42,15 @@ fn memory() -> MadeUp {
     memory
 }
 
+fn around(name: u64, memory: &mut MadeUp) -> Option<Metadata> {
+    let mut pages = MAX_PAGES;
+    Metadata::around(name, &mut pages, memory)
+}
+
 #[test]
 fn names_of_types_and_methods() {
     let mut memory = memory();
-    let metadata = Metadata::around(TEXTS + 1, &mut memory).expect("metadata");
+    let metadata = around(TEXTS + 1, &mut memory).expect("metadata");
     let mut name = |row| metadata.type_name(row, &mut memory);
     assert_eq!(name(1).as_deref(), Some("Shop.Orders"));
     assert_eq!(name(2).as_deref(), Some("Shop.Orders+Line"));
@@ -56,9 +61,9 @@ fn names_of_types_and_methods() {
 
 #[test]
 fn a_name_that_is_not_in_its_texts_leads_to_no_metadata() {
-    assert!(Metadata::around(TEXTS + 0x20, &mut memory()).is_none());
-    assert!(Metadata::around(ROOT, &mut memory()).is_none());
-    assert!(Metadata::around(0x10, &mut memory()).is_none());
+    assert!(around(TEXTS + 0x20, &mut memory()).is_none());
+    assert!(around(ROOT, &mut memory()).is_none());
+    assert!(around(0x10, &mut memory()).is_none());
 }
 
 #[test]
@@ -66,8 +71,44 @@ fn types_that_are_in_each_other_have_no_name() {
     let mut memory = memory();
     let nested = STREAM + 24 + 12 + 3 * 14;
     memory.put(nested, &halves(&[1, 1]));
-    let metadata = Metadata::around(TEXTS + 1, &mut memory).expect("metadata");
+    let metadata = around(TEXTS + 1, &mut memory).expect("metadata");
     assert_eq!(metadata.type_name(1, &mut memory), None);
+}
+
+#[test]
+fn a_name_that_is_too_long_is_none() {
+    let mut memory = memory();
+    let long = [b'L'; MAX_TEXT];
+    memory.put(TEXTS + TEXT.len() as u64, &long);
+    memory.put(TEXTS + TEXT.len() as u64 + long.len() as u64, &[0]);
+    memory.put(ROOT + 0x30, &0x400_u32.to_le_bytes());
+    let metadata = around(TEXTS + 1, &mut memory).expect("metadata");
+    let line = STREAM + 24 + 12 + 14;
+    let at = u16::try_from(TEXT.len()).expect("it is short");
+    memory.put(line + 4, &halves(&[at + "Shop.Orders+".len() as u16]));
+    assert!(metadata.type_name(2, &mut memory).is_some());
+    memory.put(line + 4, &halves(&[at + "Shop.Orders".len() as u16]));
+    assert_eq!(metadata.type_name(2, &mut memory), None);
+}
+
+#[test]
+fn it_is_looked_for_in_so_many_pages_and_places() {
+    let mut memory = memory();
+    let name = TEXTS + PAGE as u64;
+    memory.put(ROOT + 0x30, &0x1100_u32.to_le_bytes());
+    let mut find = |pages: &mut u64| Metadata::around(name, pages, &mut memory).is_some();
+    let mut pages = 3;
+    assert!(find(&mut pages));
+    assert!(!find(&mut pages), "it takes two pages");
+    assert_eq!(pages, 0);
+    let mut find = |places: usize| {
+        for at in (name - name % PAGE as u64..).step_by(4).take(places) {
+            memory.put(at, SIGNATURE);
+        }
+        around(name, &mut memory).is_some()
+    };
+    assert!(find(MAX_PLACES - 1));
+    assert!(!find(MAX_PLACES));
 }
 
 #[test]
@@ -78,7 +119,7 @@ fn any_byte_of_it_may_be_anything() {
         for byte in [0, 1, 0x7f, 0xff] {
             let mut memory = whole.clone();
             memory.put(address, &[byte]);
-            if let Some(metadata) = Metadata::around(TEXTS + 1, &mut memory) {
+            if let Some(metadata) = around(TEXTS + 1, &mut memory) {
                 for row in [0, 1, 2, u32::MAX] {
                     let _ = metadata.type_name(row, &mut memory);
                     let _ = metadata.method_name(row, &mut memory);

@@ -73,3 +73,23 @@ fn the_module_of_what_is_made_of_a_generic_type() {
     assert_eq!(of(made), Some(0x300));
     assert_eq!(of(with_slot), Some(0x500));
 }
+
+#[test]
+fn what_may_be_looked_at_is_bounded_and_what_is_known_stays() {
+    let mut memory = MadeUp::default();
+    let (module, name) = (0x1000, 0x2000);
+    memory.put_words(module, &[0, name]);
+    memory.put(name, b"Shop\0");
+    memory.put(name + 5, &[0; 0x1000 - 5]);
+    let mut types = Types {
+        pages: 1,
+        ..Types::default()
+    };
+    assert!(types.metadata(module, &mut memory).is_none());
+    assert_eq!((types.pages, types.modules.len()), (0, 1));
+    let size = types.size();
+    memory.put_words(module + 16, &[0, name]);
+    assert!(types.metadata(module + 16, &mut memory).is_none());
+    assert_eq!(types.modules.len(), 1, "it is not looked for");
+    assert_eq!(types.size(), size);
+}

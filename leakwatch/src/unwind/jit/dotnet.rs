@@ -62,6 +62,6 @@ impl JitFrames for DotNet {
     }
 
     fn size(&self) -> usize {
-        self.known.size() + self.others.len() * size_of::<u64>()
+        self.types.size() + self.known.size() + self.others.len() * size_of::<u64>()
     }
 }
