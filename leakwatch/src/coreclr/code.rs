@@ -3,6 +3,8 @@
 //! Before each method lies the address of its header, which says whose it is and how long. What is found is one only if it
 //! all fits: the header's own distance to the start of the heap of code, its length, and the method behind it.
 
+use std::ops::Range;
+
 use crate::target_memory::TargetMemory;
 
 /// Methods begin at multiples of this.
@@ -11,6 +13,10 @@ const ALIGNMENT: u64 = 16;
 const MAX_METHOD: u64 = 64 << 10;
 const PAGE: u64 = 4096;
 const PAGE_WORDS: usize = 512;
+/// Words there that may be the address of a header, and are looked at.
+const MAX_HEADERS: usize = 256;
+/// Where headers may be.
+const ADDRESSES: Range<u64> = 1 << 16..1 << 47;
 /// Words of a header: the method, then how many pieces the code has, and where the first begins and ends.
 const METHOD: usize = 3;
 const PIECES: usize = 4;
@@ -43,6 +49,7 @@ impl Method {
         let lowest = pc.saturating_sub(MAX_METHOD);
         let mut page = u64::MAX;
         let mut words = [0_u64; PAGE_WORDS];
+        let mut headers = MAX_HEADERS;
         while start > lowest {
             let before = start.checked_sub(8)?;
             if before - before % PAGE != page {
@@ -50,8 +57,11 @@ impl Method {
                 words = memory.words(page).ok()?;
             }
             let header = words[usize::try_from(before % PAGE / 8).ok()?];
-            if let Some(method) = Self::with_header(start, header, pc, memory) {
-                return Some(method);
+            if header.is_multiple_of(8) && ADDRESSES.contains(&header) {
+                headers = headers.checked_sub(1)?;
+                if let Some(method) = Self::with_header(start, header, pc, memory) {
+                    return Some(method);
+                }
             }
             start = start.checked_sub(ALIGNMENT)?;
         }
@@ -59,8 +69,7 @@ impl Method {
     }
 
     fn with_header(start: u64, header: u64, pc: u64, memory: &mut impl TargetMemory) -> Option<Self> {
-        let is_address = header.is_multiple_of(8) && (1 << 16..1 << 47).contains(&header);
-        let words: [u64; 6] = is_address.then(|| memory.words(header).ok()).flatten()?;
+        let words: [u64; 6] = memory.words(header).ok()?;
         let (pieces, begin, end) = (
             words[PIECES] & 0xffff_ffff,
             words[PIECES] >> 32,
@@ -135,6 +144,24 @@ mod tests {
     fn an_address_behind_it_is_in_no_method() {
         assert_eq!(Method::at(START + 0x80, &mut memory()), None);
         assert_eq!(Method::at(0x10, &mut memory()), None);
+    }
+
+    #[test]
+    fn so_many_headers_are_looked_at() {
+        let mut memory = memory();
+        let length = 16 * (MAX_HEADERS as u64 + 2);
+        memory.put_words(HEADER + 32, &[0x200 << 32 | 1, 0x200 + length]);
+        memory.put(HEAP + PAGE, &[0x90; PAGE_WORDS * 8]);
+        let pc = START + length - 1;
+        let others = |count: usize| (START + 8..pc).step_by(16).take(count);
+        for at in others(MAX_HEADERS - 1) {
+            memory.put_words(at, &[CHUNK]);
+        }
+        assert!(Method::at(pc, &mut memory).is_some());
+        for at in others(MAX_HEADERS) {
+            memory.put_words(at, &[CHUNK]);
+        }
+        assert_eq!(Method::at(pc, &mut memory), None);
     }
 
     #[test]
