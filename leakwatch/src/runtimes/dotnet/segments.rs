@@ -5,15 +5,16 @@ use crate::target_memory::TargetMemory;
 
 /// Objects begin so far behind the start, bytes.
 const HEAD: u64 = 4096;
-/// More segments than there are of a heap of a terabyte.
+/// More segments than there are of a heap of a terabyte, and the bytes of one.
 const MAX_SEGMENTS: usize = 8192;
+const MAX_BYTES: u64 = 1 << 40;
 
 /// A part of the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) start: u64,
-    /// Where its objects end. Of the segment with the youngest ones it says itself where those end that the last collection
-    /// left.
+    /// Where its objects end, no later than what is mapped. Of the segment with the youngest ones it says itself where those
+    /// end that the last collection left.
     pub(super) allocated: u64,
     pub(super) committed: u64,
     pub(super) reserved: u64,
@@ -50,23 +51,32 @@ pub(super) fn segments(
     memory: &mut impl TargetMemory,
 ) -> Vec<Segment> {
     let mut segments = Vec::new();
-    for mapping in mappings {
-        let may_be =
-            mapping.is_anonymous() && mapping.name.is_empty() && mapping.writable && !mapping.executable;
-        let mut start = mapping.start;
-        // One that is committed to its end has the next one in the same mapping.
-        while may_be
-            && start < mapping.end
-            && segments.len() < MAX_SEGMENTS
-            && let Some(mut segment) = Segment::read(start, memory)
-        {
-            start = segment.reserved;
-            if let Some(newest) = newest
-                && (segment.allocated..=segment.committed).contains(&newest)
+    let mut bytes = MAX_BYTES;
+    // Where the last one ends: none lies in another.
+    let mut done = 0;
+    let may_be = |mapping: &Mapping| {
+        mapping.is_anonymous() && mapping.name.is_empty() && mapping.writable && !mapping.executable
+    };
+    for run in mappings.chunk_by(|a, b| may_be(a) && may_be(b) && a.end == b.start) {
+        let end = run.last().map_or(0, |last| last.end);
+        for mapping in run.iter().filter(|mapping| may_be(mapping)) {
+            let mut start = mapping.start;
+            // One that is committed to its end has the next one directly behind it.
+            while (done..end).contains(&start)
+                && segments.len() < MAX_SEGMENTS
+                && let Some(mut segment) = Segment::read(start, memory)
             {
-                segment.allocated = newest;
+                if let Some(newest) = newest
+                    && (segment.allocated..=segment.committed).contains(&newest)
+                {
+                    segment.allocated = newest;
+                }
+                segment.allocated = segment.allocated.min(end).min(start.saturating_add(bytes));
+                bytes -= segment.allocated - start;
+                start = segment.reserved;
+                done = start;
+                segments.push(segment);
             }
-            segments.push(segment);
         }
     }
     segments
@@ -109,6 +119,28 @@ mod tests {
         );
         assert_eq!((found[1].start, found[1].committed), (next, next + 0x2000));
         assert_eq!(found[1].allocated, next + 0x1800);
+    }
+
+    #[test]
+    fn objects_end_with_what_is_mapped() {
+        let mut memory = MadeUp::default();
+        let far = 1 << 46;
+        memory.put_words(START, &head(START, far, far));
+        memory.put_words(START + 16, &[START + far]);
+        // The first mapping goes on in another one, in which another segment would be.
+        let middle = START + 0x8000;
+        memory.put_words(middle, &head(middle, HEAD, SIZE));
+        let mappings = [
+            Mapping::anonymous(START, middle, ""),
+            Mapping::anonymous(middle, START + SIZE, ""),
+            Mapping::anonymous(START + 2 * SIZE, START + 3 * SIZE, ""),
+        ];
+        let found = segments(&mappings, None, &mut memory);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].start, found[0].allocated), (START, START + SIZE));
+        let mappings = [Mapping::anonymous(START, START + far, "")];
+        let found = segments(&mappings, None, &mut memory);
+        assert_eq!(found[0].allocated, START + MAX_BYTES);
     }
 
     #[test]
