@@ -57,12 +57,24 @@ pub(crate) trait TargetMemory {
     }
 }
 
+/// Memory of which it is known what is resident: what is not would become it by being read.
+pub(crate) trait ResidentMemory: TargetMemory {
+    /// Reads the first resident pages of `start..end` that follow one another into `bytes`, not all of them if they are many,
+    /// and says where they are; `None` when no page there is resident.
+    ///
+    /// # Errors
+    /// When it cannot be told what is resident.
+    fn next_resident(&mut self, start: u64, end: u64, bytes: &mut Vec<u8>) -> io::Result<Option<u64>>;
+}
+
 /// Memory that is nothing but some bytes, for fuzzers.
 #[cfg(fuzzing)]
 pub(crate) mod flat {
     use std::io;
 
-    use super::TargetMemory;
+    use super::{ResidentMemory, TargetMemory};
+
+    const PAGE: u64 = 4096;
 
     /// These bytes from `start` on; nothing else is mapped.
     pub(crate) struct Flat<'a> {
@@ -80,6 +92,21 @@ pub(crate) mod flat {
             Ok(())
         }
     }
+
+    impl ResidentMemory for Flat<'_> {
+        /// All of it is resident.
+        fn next_resident(&mut self, start: u64, end: u64, bytes: &mut Vec<u8>) -> io::Result<Option<u64>> {
+            let from = (start - start % PAGE).max(self.start);
+            let offset = usize::try_from(from - self.start).unwrap_or(usize::MAX);
+            let found = self
+                .bytes
+                .get(offset..)
+                .filter(|found| !found.is_empty() && from < end);
+            bytes.clear();
+            bytes.extend(found.unwrap_or_default());
+            Ok(found.map(|_| from))
+        }
+    }
 }
 
 /// Memory that is made up, for tests.
@@ -87,7 +114,7 @@ pub(crate) mod flat {
 pub(crate) mod made_up {
     use std::{collections::BTreeMap, io};
 
-    use super::TargetMemory;
+    use super::{ResidentMemory, TargetMemory};
 
     /// Bytes by address; nothing else is mapped.
     #[derive(Clone, Debug, Default)]
@@ -116,6 +143,16 @@ pub(crate) mod made_up {
                 *byte = *found.ok_or(io::ErrorKind::UnexpectedEof)?;
             }
             Ok(())
+        }
+    }
+
+    impl ResidentMemory for MadeUp {
+        /// What is mapped is resident.
+        fn next_resident(&mut self, start: u64, end: u64, bytes: &mut Vec<u8>) -> io::Result<Option<u64>> {
+            let from = self.0.range(start..end).next().map(|(&from, _)| from);
+            bytes.clear();
+            bytes.extend((from.unwrap_or(end)..end).map_while(|at| self.0.get(&at)));
+            Ok(from)
         }
     }
 }

@@ -8,7 +8,7 @@ use libc::{iovec, process_vm_readv};
 use super::target::Target;
 use crate::{
     model::sanitize,
-    target_memory::{MAX_TEXT, TargetMemory},
+    target_memory::{MAX_TEXT, ResidentMemory, TargetMemory},
 };
 
 /// A read asks for a page of a process, which the kernel gives it if it is swapped out; whole mappings are therefore read by
@@ -285,6 +285,12 @@ impl TargetMemory for Memory {
 
     fn word(&mut self, address: u64) -> io::Result<u64> {
         self.cached(address)
+    }
+}
+
+impl ResidentMemory for Memory {
+    fn next_resident(&mut self, start: u64, end: u64, bytes: &mut Vec<u8>) -> io::Result<Option<u64>> {
+        Self::next_resident(self, start, end, bytes)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
         census::{CensusRow, Counted, Heap, MAX_ROWS, RuntimeView},
         runtime,
     },
+    target_memory::ResidentMemory,
 };
 
 /// The library that the runtime is.
@@ -80,7 +81,7 @@ fn newest(target: &Target, library: &Mapping, memory: &mut Memory) -> Option<u64
     memory.value(binary.symbol(NEWEST)?.address).ok()
 }
 
-fn heap(segments: &[Segment], objects: &Objects<'_>) -> Heap {
+fn heap(segments: &[Segment], objects: &Objects<'_, impl ResidentMemory>) -> Heap {
     let sum = |of: fn(&Segment) -> u64| Some(segments.iter().map(of).fold(0, u64::saturating_add));
     Heap {
         reserved: sum(|segment| segment.reserved - segment.start),

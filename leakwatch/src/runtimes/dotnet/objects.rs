@@ -5,11 +5,11 @@
 
 use std::{collections::HashMap, io};
 
-use super::{super::memory::Memory, segments::Segment};
+use super::segments::Segment;
 use crate::{
     coreclr::method_table::{Shape, Types},
     model::census::{CensusRow, Counted},
-    target_memory::TargetMemory,
+    target_memory::ResidentMemory,
 };
 
 /// Types, and words that look like one and are none, at the most.
@@ -34,8 +34,8 @@ struct Counts {
 }
 
 /// The objects of one process.
-pub(super) struct Objects<'a> {
-    memory: &'a mut Memory,
+pub(super) struct Objects<'a, M> {
+    memory: &'a mut M,
     types: Types,
     /// By address; nothing where there is no type.
     known: HashMap<u64, Option<Counts>>,
@@ -43,8 +43,8 @@ pub(super) struct Objects<'a> {
     walked: u64,
 }
 
-impl<'a> Objects<'a> {
-    pub(super) fn new(memory: &'a mut Memory) -> Self {
+impl<'a, M: ResidentMemory> Objects<'a, M> {
+    pub(super) fn new(memory: &'a mut M) -> Self {
         Self {
             memory,
             types: Types::default(),
@@ -102,8 +102,8 @@ impl<'a> Objects<'a> {
                 .map_or(0, |bytes| u64::from_le_bytes(*bytes))
         };
         let table = word(0) & !MARKS;
-        if !self.known.contains_key(&table) {
-            let counts = (self.known.len() < MAX_TYPES).then(|| self.read(table)).flatten();
+        if self.known.len() < MAX_TYPES && !self.known.contains_key(&table) {
+            let counts = self.read(table);
             self.known.insert(table, counts);
         }
         let counts = self.known.get_mut(&table)?.as_mut()?;
@@ -183,5 +183,25 @@ impl<'a> Objects<'a> {
                 oldest_seconds: None,
                 frames: Vec::new(),
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target_memory::made_up::MadeUp;
+
+    const START: u64 = 0x7000_0000;
+
+    #[test]
+    fn words_that_are_no_types_are_remembered_up_to_a_bound() {
+        let words: Vec<u64> = (1..=MAX_TYPES as u64 + 8).map(|word| word << 3).collect();
+        let mut memory = MadeUp::default();
+        memory.put_words(START, &words);
+        let mut objects = Objects::new(&mut memory);
+        let end = START + 8 * words.len() as u64;
+        objects.walk_range(START, end).expect("it is resident");
+        assert_eq!(objects.known.len(), MAX_TYPES);
+        assert_eq!((objects.bytes(), objects.covered_percent()), (0, 0));
     }
 }
