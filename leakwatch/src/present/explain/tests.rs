@@ -31,7 +31,8 @@ fn explained(first: &Snapshot) -> Explanation {
 /// The same, whose runtime was asked.
 fn answered(first: &Snapshot) -> Explanation {
     let mut explanation = explained(first);
-    let first = sample::census(4711);
+    let mut first = sample::census(4711);
+    first.views.truncate(1);
     let mut last = first.clone();
     last.taken_ns += 30_000_000_000;
     last.views[0].rows[1].count += 300;
