@@ -5,6 +5,8 @@
 //! has mapped ([`metadata`]).
 
 pub(crate) mod code;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub(crate) mod metadata;
 pub(crate) mod method_table;
 pub(crate) mod schema;

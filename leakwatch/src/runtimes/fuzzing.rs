@@ -72,6 +72,11 @@ pub fn beam(bytes: &[u8]) {
     super::beam::fuzzing::read(bytes);
 }
 
+/// As .NET's: mappings, segments of a heap and the objects in them, metadata.
+pub fn dotnet(bytes: &[u8]) {
+    super::dotnet::fuzzing::read(bytes);
+}
+
 /// As a file of a runtime: what it is, Go's table of functions, V8's metadata, the tables of a `libjvm.so`.
 ///
 /// # Errors

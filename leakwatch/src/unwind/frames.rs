@@ -85,7 +85,12 @@ pub(super) struct Copied<'a> {
     bytes: &'a [u8],
 }
 
-impl Copied<'_> {
+impl<'a> Copied<'a> {
+    /// What was copied from `start` on.
+    pub(super) fn new(start: u64, bytes: &'a [u8]) -> Self {
+        Self { start, bytes }
+    }
+
     pub(super) fn read(&self, address: u64) -> Option<u64> {
         let bytes = self.bytes(address, 8)?;
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
@@ -117,10 +122,7 @@ impl Walker {
         code: &mut dyn Code,
         frames: &mut Vec<CodeAddress>,
     ) -> StackEnd {
-        let stack = Copied {
-            start: registers.sp,
-            bytes: memory,
-        };
+        let stack = Copied::new(registers.sp, memory);
         let mut state = arch::state(&registers);
         let Some(mut place) = code.locate(registers.pc) else {
             return StackEnd::Lost;

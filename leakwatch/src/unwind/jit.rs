@@ -5,6 +5,8 @@
 //! binary. It reads the copied stack first and then the process, which ran on meanwhile: so it has to check what it finds.
 
 mod dotnet;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod java;
 mod javascript;
 mod known;

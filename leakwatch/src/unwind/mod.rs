@@ -12,6 +12,8 @@ mod elf;
 mod exports;
 mod file;
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod jit;
 mod modules;
 mod process_code;

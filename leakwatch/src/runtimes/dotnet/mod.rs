@@ -4,6 +4,8 @@
 //! and the objects in them are counted. Elsewhere the mappings show what is set aside and committed, and no more: the
 //! runtime tells debuggers and EventPipe, and both act on the process.
 
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod objects;
 mod ranges;
 mod segments;
