@@ -20,7 +20,7 @@ use leakwatch_tests::leaks::{Language, Leak, Mode};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Leaks a second.
-const RATE: u32 = 12;
+const RATE: u32 = 6;
 /// How long leakwatch may take to suspect that on a busy machine; it takes half a minute.
 const PATIENCE: Duration = Duration::from_mins(4);
 /// Snapshots that are written down after that.
