@@ -85,9 +85,10 @@ fn a_name_that_is_too_long_is_none() {
     let metadata = around(TEXTS + 1, &mut memory).expect("metadata");
     let line = STREAM + 24 + 12 + 14;
     let at = u16::try_from(TEXT.len()).expect("it is short");
-    memory.put(line + 4, &halves(&[at + "Shop.Orders+".len() as u16]));
+    let behind = |text: &str| at + u16::try_from(text.len()).unwrap();
+    memory.put(line + 4, &halves(&[behind("Shop.Orders+")]));
     assert!(metadata.type_name(2, &mut memory).is_some());
-    memory.put(line + 4, &halves(&[at + "Shop.Orders".len() as u16]));
+    memory.put(line + 4, &halves(&[behind("Shop.Orders")]));
     assert_eq!(metadata.type_name(2, &mut memory), None);
 }
 
