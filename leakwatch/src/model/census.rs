@@ -149,6 +149,20 @@ pub struct CensusRow {
     pub frames: Vec<FrameRow>,
 }
 
+impl CensusRow {
+    /// So many things of one name, of which nothing else is known.
+    pub fn of(counted: Counted, name: impl Into<String>, count: u64, bytes: Option<u64>) -> Self {
+        Self {
+            counted,
+            name: name.into(),
+            count,
+            bytes,
+            oldest_seconds: None,
+            frames: Vec::new(),
+        }
+    }
+}
+
 /// Whose census is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CensusWish {

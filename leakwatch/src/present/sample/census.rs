@@ -34,9 +34,9 @@ pub(crate) fn census(pid: u32) -> Census {
                     value: 8_123,
                 }],
                 rows: vec![
-                    row(Counted::Class, "byte[]", 88_000, Some(8_448_000)),
-                    row(Counted::Class, "com.shop.Cache$Entry", 12_400, Some(1_190_400)),
-                    row(Counted::ThreadPool, "pool-1-thread", 8, None),
+                    CensusRow::of(Counted::Class, "byte[]", 88_000, Some(8_448_000)),
+                    CensusRow::of(Counted::Class, "com.shop.Cache$Entry", 12_400, Some(1_190_400)),
+                    CensusRow::of(Counted::ThreadPool, "pool-1-thread", 8, None),
                 ],
                 unknown: None,
             },
@@ -46,17 +46,6 @@ pub(crate) fn census(pid: u32) -> Census {
                 ..RuntimeView::default()
             },
         ],
-    }
-}
-
-fn row(counted: Counted, name: &str, count: u64, bytes: Option<u64>) -> CensusRow {
-    CensusRow {
-        counted,
-        name: name.to_owned(),
-        count,
-        bytes,
-        oldest_seconds: None,
-        frames: Vec::new(),
     }
 }
 

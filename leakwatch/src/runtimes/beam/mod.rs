@@ -151,14 +151,8 @@ fn rows(memory: &mut impl TargetMemory, atoms: Atoms, counts: HashMap<[u64; 3], 
         .filter_map(|([module, function, arity], count)| {
             let module = atoms.name(memory, module)?;
             let function = atoms.name(memory, function)?;
-            Some(CensusRow {
-                counted: Counted::BeamProcess,
-                name: format!("{module}:{function}/{arity}"),
-                count,
-                bytes: None,
-                oldest_seconds: None,
-                frames: Vec::new(),
-            })
+            let name = format!("{module}:{function}/{arity}");
+            Some(CensusRow::of(Counted::BeamProcess, name, count, None))
         });
     named.take(MAX_ROWS).collect()
 }

@@ -289,14 +289,7 @@ impl<'a> Walk<'a> {
             *bytes = bytes.saturating_add(own).saturating_add(items);
         }
         rows.into_iter()
-            .map(|(name, (count, bytes))| CensusRow {
-                counted: Counted::Type,
-                name,
-                count,
-                bytes: Some(bytes),
-                oldest_seconds: None,
-                frames: Vec::new(),
-            })
+            .map(|(name, (count, bytes))| CensusRow::of(Counted::Type, name, count, Some(bytes)))
             .collect()
     }
 }

@@ -100,14 +100,7 @@ fn threads(threads: &[(u32, String)]) -> Vec<CensusRow> {
         if let Some(row) = rows.iter_mut().find(|row| row.name == *name) {
             row.count += 1;
         } else if rows.len() < MAX_POOLS {
-            rows.push(CensusRow {
-                counted: Counted::ThreadPool,
-                name: name.clone(),
-                count: 1,
-                bytes: None,
-                oldest_seconds: None,
-                frames: Vec::new(),
-            });
+            rows.push(CensusRow::of(Counted::ThreadPool, name.clone(), 1, None));
         }
     }
     rows

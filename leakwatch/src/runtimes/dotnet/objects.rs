@@ -175,14 +175,7 @@ impl<'a, M: ResidentMemory> Objects<'a, M> {
         sums.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
         sums.into_iter()
             .take(most)
-            .map(|(name, (count, bytes))| CensusRow {
-                counted: Counted::Type,
-                name,
-                count,
-                bytes: Some(bytes),
-                oldest_seconds: None,
-                frames: Vec::new(),
-            })
+            .map(|(name, (count, bytes))| CensusRow::of(Counted::Type, name, count, Some(bytes)))
     }
 }
 

@@ -93,14 +93,7 @@ impl Tally {
 
 /// A row without frames.
 pub(super) fn row(counted: Counted, name: String, amount: Amount) -> CensusRow {
-    CensusRow {
-        counted,
-        name,
-        count: amount.count,
-        bytes: Some(amount.bytes),
-        oldest_seconds: None,
-        frames: Vec::new(),
-    }
+    CensusRow::of(counted, name, amount.count, Some(amount.bytes))
 }
 
 fn class(size: u64) -> u64 {

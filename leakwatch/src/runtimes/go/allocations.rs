@@ -36,13 +36,12 @@ pub(super) fn rows(live: &[Bucket], rate: u64, places: &mut Places) -> Vec<Censu
     let mut sites: Vec<_> = sites.into_iter().collect();
     sites.sort_by(|(_, a), (_, b)| b.bytes.total_cmp(&a.bytes));
     sites.truncate(MAX_ROWS);
-    let rows = sites.into_iter().map(|(name, site)| CensusRow {
-        counted: Counted::AllocationSite,
-        name,
-        count: rounded(site.count),
-        bytes: Some(rounded(site.bytes)),
-        oldest_seconds: None,
-        frames: places.frames(site.largest.map_or(&[], |(_, stack)| stack)),
+    let rows = sites.into_iter().map(|(name, site)| {
+        let (count, bytes) = (rounded(site.count), Some(rounded(site.bytes)));
+        CensusRow {
+            frames: places.frames(site.largest.map_or(&[], |(_, stack)| stack)),
+            ..CensusRow::of(Counted::AllocationSite, name, count, bytes)
+        }
     });
     rows.collect()
 }

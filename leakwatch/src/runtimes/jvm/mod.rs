@@ -77,14 +77,7 @@ fn read(target: &Target, memory: &mut Memory, view: &mut RuntimeView) -> Result<
 /// The classes that hold most.
 fn rows(histogram: &Histogram) -> impl Iterator<Item = CensusRow> {
     let classes = histogram.classes.iter().take(MAX_ROWS - MAX_POOLS);
-    classes.map(|(name, count, bytes)| CensusRow {
-        counted: Counted::Class,
-        name: name.clone(),
-        count: *count,
-        bytes: Some(*bytes),
-        oldest_seconds: None,
-        frames: Vec::new(),
-    })
+    classes.map(|(name, count, bytes)| CensusRow::of(Counted::Class, name.clone(), *count, Some(*bytes)))
 }
 
 /// The JVM's counters. They are read where it writes them, so that it does not matter where the file is that it shares

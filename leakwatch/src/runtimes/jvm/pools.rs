@@ -50,14 +50,9 @@ pub(super) fn pools(threads: &[(u32, String)]) -> Vec<CensusRow> {
     // One thread alone is no pool.
     let mut pools: Vec<_> = pools.into_iter().filter(|(_, count)| *count > 1).collect();
     pools.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let rows = pools.into_iter().map(|(name, count)| CensusRow {
-        counted: Counted::ThreadPool,
-        name,
-        count,
-        bytes: None,
-        oldest_seconds: None,
-        frames: Vec::new(),
-    });
+    let rows = pools
+        .into_iter()
+        .map(|(name, count)| CensusRow::of(Counted::ThreadPool, name, count, None));
     rows.collect()
 }
 

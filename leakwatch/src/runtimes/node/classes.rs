@@ -209,14 +209,7 @@ impl<'a> Classes<'a> {
         let Self { numbers, counts, .. } = self;
         numbers.into_iter().filter_map(move |(name, number)| {
             let (count, bytes) = *counts.get(number)?;
-            (count > 0).then_some(CensusRow {
-                counted: Counted::Class,
-                name,
-                count,
-                bytes: Some(bytes),
-                oldest_seconds: None,
-                frames: Vec::new(),
-            })
+            (count > 0).then(|| CensusRow::of(Counted::Class, name, count, Some(bytes)))
         })
     }
 }

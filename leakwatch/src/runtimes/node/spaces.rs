@@ -132,13 +132,8 @@ impl Spaces {
 
     /// One for each space: how many pages it has, and what of them is in use.
     pub(super) fn rows(&self) -> Vec<CensusRow> {
-        let row = |(name, total): (&&str, &Total)| CensusRow {
-            counted: Counted::HeapSpace,
-            name: (*name).to_owned(),
-            count: total.pages,
-            bytes: Some(total.allocated),
-            oldest_seconds: None,
-            frames: Vec::new(),
+        let row = |(name, total): (&&str, &Total)| {
+            CensusRow::of(Counted::HeapSpace, *name, total.pages, Some(total.allocated))
         };
         self.totals.iter().map(row).collect()
     }
