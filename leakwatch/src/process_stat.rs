@@ -35,6 +35,13 @@ pub(crate) fn of(pid: u32) -> Option<ProcessId> {
     })
 }
 
+/// The pid by which a process knows itself, in the innermost of its PID namespaces, from its `/proc/PID/status`: the last
+/// number of `NSpid` (proc_pid_status(5)).
+pub(crate) fn innermost_pid(status: &str) -> Option<u32> {
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    pids.split_ascii_whitespace().next_back()?.parse().ok()
+}
+
 #[cfg(test)]
 pub(crate) fn own() -> ProcessId {
     of(std::process::id()).expect("alive")
@@ -43,6 +50,15 @@ pub(crate) fn own() -> ProcessId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_innermost_pid_is_its_own() {
+        assert_eq!(
+            innermost_pid("Name:\tx\nNSpid:\t4711\t12\t1\nTgid:\t4711\n"),
+            Some(1)
+        );
+        assert_eq!(innermost_pid("Name:\tx\n"), None);
+    }
 
     #[test]
     fn another_process_under_the_same_pid() {

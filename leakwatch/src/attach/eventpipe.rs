@@ -136,14 +136,9 @@ fn view(dump: HeapDump, process: &Process) -> RuntimeView {
 fn rows(sums: HashMap<String, (u64, u64)>) -> Vec<CensusRow> {
     let mut sums: Vec<_> = sums.into_iter().collect();
     sums.sort_by(|(a, (_, a_bytes)), (b, (_, b_bytes))| b_bytes.cmp(a_bytes).then_with(|| a.cmp(b)));
-    let rows = sums.into_iter().map(|(name, (count, bytes))| CensusRow {
-        counted: Counted::Type,
-        name,
-        count,
-        bytes: Some(bytes),
-        oldest_seconds: None,
-        frames: Vec::new(),
-    });
+    let rows = sums
+        .into_iter()
+        .map(|(name, (count, bytes))| CensusRow::of(Counted::Type, name, count, Some(bytes)));
     rows.collect()
 }
 

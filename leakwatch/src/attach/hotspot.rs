@@ -19,6 +19,7 @@ use rustix::{
 use super::{
     Adapter, Conversation, Refused,
     process::{Process, call},
+    stream::Stream,
 };
 use crate::{
     hotspot::class_name::java_name,
@@ -62,7 +63,7 @@ struct Histogram {
 }
 
 impl Histogram {
-    fn connect(&self) -> Result<UnixStream, Refused> {
+    fn connect(&self) -> Result<Stream<UnixStream>, Refused> {
         let pid = self.process.pid_inside();
         self.process.connect(&format!("/tmp/.java_pid{pid}"))
     }
@@ -162,14 +163,9 @@ fn view(answer: &str) -> Result<RuntimeView, Refused> {
 fn row(line: &str) -> Option<CensusRow> {
     let mut words = line.split_ascii_whitespace();
     words.next()?.strip_suffix(':')?.parse::<u64>().ok()?;
-    Some(CensusRow {
-        counted: Counted::Class,
-        count: words.next()?.parse().ok()?,
-        bytes: Some(words.next()?.parse().ok()?),
-        name: java_name(words.next()?.as_bytes())?,
-        oldest_seconds: None,
-        frames: Vec::new(),
-    })
+    let (count, bytes) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let name = java_name(words.next()?.as_bytes())?;
+    Some(CensusRow::of(Counted::Class, name, count, Some(bytes)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ mod port;
 mod profile;
 mod session;
 mod socket;
-mod stream;
 mod weight;
 
 use std::{
@@ -123,7 +122,7 @@ impl Profiler {
     /// Through an inspector that is open, or else is opened.
     fn reach(process: &Process) -> Result<Self, Refused> {
         let id = process.id();
-        let port = port::of(id.pid);
+        let port = port::of(process);
         let before = listening(id)?;
         let mut there = before.iter().filter(|found| found.address.port() == port);
         let (session, opened) = if let Some(own) = there.clone().find(|found| found.is_own) {

@@ -9,6 +9,7 @@ pub mod fuzzing;
 mod hotspot;
 mod inspector;
 mod process;
+mod stream;
 
 use std::{io, time::Instant};
 
@@ -18,6 +19,7 @@ use crate::{
     model::{
         census::{Census, RuntimeView},
         identity::ProcessId,
+        runtime::CAN_BE_ASKED,
     },
     process_stat,
     recognise::Recognised,
@@ -57,7 +59,7 @@ pub enum Refused {
     #[error("no process {0}")]
     Gone(u32),
     /// There is no way to ask it.
-    #[error("leakwatch cannot ask {0}: it can ask {known}", known = known())]
+    #[error("leakwatch cannot ask {0}: it can ask {known}", known = CAN_BE_ASKED.join(", "))]
     NoAdapter(String),
     /// A call failed.
     #[error("{call}: {error}")]
@@ -73,11 +75,6 @@ pub enum Refused {
     /// Its answer is not what its protocol says.
     #[error("its answer is not understood: {0}")]
     Answer(&'static str),
-}
-
-fn known() -> String {
-    let known: Vec<&str> = ADAPTERS.iter().map(|adapter| adapter.runtime()).collect();
-    known.join(", ")
 }
 
 /// A runtime that can be asked.
@@ -153,7 +150,13 @@ impl Attached {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attachable, Refused};
+    use super::{ADAPTERS, Attachable, CAN_BE_ASKED, Refused};
+
+    #[test]
+    fn there_is_an_adapter_for_each_that_can_be_asked() {
+        let adapters: Vec<_> = ADAPTERS.iter().map(|adapter| adapter.runtime()).collect();
+        assert_eq!(adapters, CAN_BE_ASKED);
+    }
 
     #[test]
     fn who_is_gone_or_has_no_adapter_is_told_so() {

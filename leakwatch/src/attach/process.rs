@@ -19,7 +19,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-use super::Refused;
+use super::{Refused, stream::Stream};
 use crate::{
     model::identity::ProcessId,
     process_stat,
@@ -53,7 +53,7 @@ impl Process {
             .map_err(|error| call(format!("pidfd_open {pid}"), error))?;
         let root = Root::of_process(pid).map_err(|error| call(format!("open /proc/{pid}/root"), error))?;
         let maps = read(id, "maps")?;
-        let pid_inside = numbers(&read(id, "status")?, "NSpid").last().copied();
+        let pid_inside = process_stat::innermost_pid(&read(id, "status")?);
         if !process_stat::is_alive(id) {
             return Err(Refused::Gone(pid));
         }
@@ -61,7 +61,7 @@ impl Process {
             id,
             pidfd,
             root,
-            pid_inside: pid_inside.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(pid),
+            pid_inside: pid_inside.unwrap_or(pid),
             recognised: Recogniser::default().process(pid, &maps),
         })
     }
@@ -107,16 +107,15 @@ impl Process {
     }
 
     /// Connects to a socket of its file system that it listens on itself: anybody may put one of that name into `/tmp`.
-    pub(super) fn connect(&self, path: &str) -> Result<UnixStream, Refused> {
+    /// All that is said there has [`PATIENCE`].
+    pub(super) fn connect(&self, path: &str) -> Result<Stream<UnixStream>, Refused> {
         let connected = self.root.connect(path).and_then(|stream| {
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
             let peer = socket_peercred(&stream)?;
             Ok((stream, peer.pid.as_raw_pid().cast_unsigned()))
         });
         let (stream, peer) = connected.map_err(|error| call(format!("connect {path}"), error))?;
         if peer == self.id.pid {
-            Ok(stream)
+            Ok(Stream::new(stream, PATIENCE))
         } else {
             Err(Refused::Declined(
                 "another process listens in its place".to_owned(),
@@ -182,31 +181,14 @@ fn value(environment: &[u8], name: &str) -> Option<String> {
     value.map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// The numbers behind a name in `/proc/PID/status` (proc_pid_status(5)).
-fn numbers(status: &str, name: &str) -> Vec<u64> {
-    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
-    let values = lines.find(|(of, _)| *of == name).map(|(_, values)| values);
-    let numbers = values.into_iter().flat_map(str::split_ascii_whitespace);
-    numbers.filter_map(|number| number.parse().ok()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::{os::unix::net::UnixListener, process::Command};
 
     use rustix::process::Signal;
 
-    use super::{Process, numbers, value};
+    use super::{Process, value};
     use crate::{attach::Refused, process_stat, target_memory::TargetMemory as _};
-
-    #[test]
-    fn the_innermost_pid_is_its_own() {
-        assert_eq!(
-            numbers("Name:\tx\nNSpid:\t4711\t12\t1\nTgid:\t4711\n", "NSpid"),
-            [4711, 12, 1]
-        );
-        assert!(numbers("Name:\tx\n", "NSpid").is_empty());
-    }
 
     #[test]
     fn a_variable_is_told_from_one_that_begins_like_it() {

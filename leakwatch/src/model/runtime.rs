@@ -36,6 +36,9 @@ pub const TCMALLOC: &str = "tcmalloc";
 /// mimalloc.
 pub const MIMALLOC: &str = "mimalloc";
 
+/// Those that answer when they are asked (`explain --attach`).
+pub const CAN_BE_ASKED: [&str; 3] = [JAVA, DOTNET, NODE];
+
 /// All that can have books.
 pub const WITH_BOOKS: [&str; 15] = [
     DOTNET, ERLANG, GLIBC, GO, JAVA, JEMALLOC, LUA, MIMALLOC, MUSL, NODE, PERL, PHP, PYTHON, RUBY, TCMALLOC,

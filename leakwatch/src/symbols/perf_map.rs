@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{demangle::name, reason::Reason};
-use crate::{model::stack::Function, target_file::Root};
+use crate::{model::stack::Function, process_stat, target_file::Root};
 
 /// Most bytes of a map that are read.
 const MAX_MAP: u64 = 64 << 20;
@@ -31,7 +31,7 @@ pub(super) fn find(pid: u32, addresses: &[u64]) -> Vec<Result<Function, Reason>>
 /// The map of a process, named after the process id that it sees itself.
 fn open(pid: u32) -> Result<impl io::Read, Reason> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| Reason::ProcessGone)?;
-    let own_pid = pid_in_its_namespace(&status).unwrap_or(pid);
+    let own_pid = process_stat::innermost_pid(&status).unwrap_or(pid);
     let root = Root::of_process(pid).map_err(|_| Reason::ProcessGone)?;
     let map = root.find_itself(format!("/tmp/perf-{own_pid}.map"))?.open()?;
     // Anybody may create that file in a shared /tmp: only the process's own word counts, or root's.
@@ -44,12 +44,6 @@ fn open(pid: u32) -> Result<impl io::Read, Reason> {
     } else {
         Err(Reason::NoPerfMap)
     }
-}
-
-/// The last number of `NSpid`.
-fn pid_in_its_namespace(status: &str) -> Option<u32> {
-    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    pids.split_whitespace().next_back()?.parse().ok()
 }
 
 /// Reads lines of `FIRST SIZE NAME`, numbers hexadecimal. The last line that covers an address has it: a map is appended to.
@@ -101,7 +95,7 @@ fn parse(line: &[u8]) -> Option<(u64, u64, &[u8])> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{MAX_LINE, pid_in_its_namespace, read};
+    use super::{MAX_LINE, read};
 
     fn names(map: &str, addresses: &[u64]) -> Vec<Option<String>> {
         let functions = read(map.as_bytes(), addresses).unwrap();
@@ -134,12 +128,6 @@ mod tests {
             "x".repeat(usize::try_from(MAX_LINE).unwrap())
         );
         assert_eq!(names(&map, &[0x10, 0x30]), [Some("good".to_owned()), None]);
-    }
-
-    #[test]
-    fn the_innermost_pid() {
-        assert_eq!(pid_in_its_namespace("Name:\tx\nNSpid:\t4711\t12\t1\n"), Some(1));
-        assert_eq!(pid_in_its_namespace("Name:\tx\n"), None);
     }
 
     proptest! {

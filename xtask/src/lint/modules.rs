@@ -33,7 +33,7 @@ pub(super) const MODULES: &[Module] = &[
     effects("kernel", &["model", "raw", "clock"]),
     effects("target_file", &[]),
     pure("target_memory", &[]),
-    effects("symbols", &["model", "target_file"]),
+    effects("symbols", &["model", "process_stat", "target_file"]),
     effects("v8", &["model", "symbols", "target_memory"]),
     effects("hotspot", &["model", "symbols", "target_memory"]),
     pure("coreclr", &["model", "target_memory"]),

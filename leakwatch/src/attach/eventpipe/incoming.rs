@@ -6,21 +6,22 @@ use std::{
     time::Instant,
 };
 
+use crate::attach::stream::Stream;
+
 /// Bytes that one session may send.
 const MAX_STREAM: u64 = 16 << 30;
 
 /// Reads from a session, until then at the latest.
 pub(super) struct Incoming {
-    stream: UnixStream,
-    until: Instant,
+    stream: Stream<UnixStream>,
     left: u64,
 }
 
 impl Incoming {
-    pub(super) fn new(stream: UnixStream, until: Instant) -> Self {
+    pub(super) fn new(mut stream: Stream<UnixStream>, until: Instant) -> Self {
+        stream.allow_until(until);
         Self {
             stream,
-            until,
             left: MAX_STREAM,
         }
     }
@@ -28,15 +29,10 @@ impl Incoming {
 
 impl Read for Incoming {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let time = self.until.saturating_duration_since(Instant::now());
-        if time.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
         if self.left == 0 {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        self.stream.set_read_timeout(Some(time))?;
         let read = self.stream.read(&mut buffer[..room])?;
         self.left -= read as u64;
         Ok(read)
@@ -51,12 +47,16 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::Incoming;
+    use super::{Incoming, Stream};
+    use crate::attach::process::PATIENCE;
 
     #[test]
     fn who_sends_nothing_is_waited_for_until_then() {
         let (mut process, stream) = UnixStream::pair().unwrap();
-        let mut incoming = Incoming::new(stream, Instant::now() + Duration::from_millis(50));
+        let mut incoming = Incoming::new(
+            Stream::new(stream, PATIENCE),
+            Instant::now() + Duration::from_millis(50),
+        );
         process.write_all(b"ab").unwrap();
         let mut buffer = [0; 8];
         assert_eq!(incoming.read(&mut buffer).unwrap(), 2);
@@ -70,7 +70,10 @@ mod tests {
     #[test]
     fn who_sends_without_end_is_not_read_to_the_end() {
         let (mut process, stream) = UnixStream::pair().unwrap();
-        let mut incoming = Incoming::new(stream, Instant::now() + Duration::from_mins(1));
+        let mut incoming = Incoming::new(
+            Stream::new(stream, PATIENCE),
+            Instant::now() + Duration::from_mins(1),
+        );
         incoming.left = 3;
         process.write_all(b"abcd").unwrap();
         let mut buffer = Vec::new();

@@ -6,7 +6,7 @@ use super::{
     incoming::Incoming,
     ipc::{self, Command, Wanted},
 };
-use crate::attach::{Refused, process::Process};
+use crate::attach::{Refused, process::Process, stream::Stream};
 
 /// Sockets of that name that are tried: some may be left of processes that had the same pid.
 const MAX_SOCKETS: usize = 16;
@@ -61,7 +61,7 @@ impl Server {
         }
     }
 
-    fn send(&self, command: Command) -> Result<UnixStream, Refused> {
+    fn send(&self, command: Command) -> Result<Stream<UnixStream>, Refused> {
         let mut stream = self.process.connect(&self.socket)?;
         ipc::send(&mut stream, command)?;
         Ok(stream)
@@ -73,7 +73,7 @@ pub(super) struct Session<'a> {
     server: &'a Server,
     number: u64,
     /// Where the answer to that comes.
-    stopped: Option<UnixStream>,
+    stopped: Option<Stream<UnixStream>>,
 }
 
 impl Session<'_> {

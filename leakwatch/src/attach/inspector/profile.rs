@@ -109,12 +109,8 @@ pub(super) fn rows(answer: &str) -> Result<Vec<CensusRow>, Refused> {
     sites.sort_by(|(a_name, a), (b_name, b)| b.bytes.cmp(&a.bytes).then_with(|| a_name.cmp(b_name)));
     sites.truncate(MAX_ROWS);
     let rows = sites.into_iter().map(|(name, site)| CensusRow {
-        counted: Counted::AllocationSite,
-        name,
-        count: site.count,
-        bytes: Some(site.bytes),
-        oldest_seconds: None,
         frames: stack(&calls, site.largest.1).map(CallFrame::row).collect(),
+        ..CensusRow::of(Counted::AllocationSite, name, site.count, Some(site.bytes))
     });
     Ok(rows.collect())
 }

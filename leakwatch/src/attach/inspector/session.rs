@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     io::{self, Read as _, Write as _},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -14,9 +14,9 @@ use tungstenite::{
     Error, HandshakeError, Message, WebSocket, client::client_with_config, protocol::WebSocketConfig,
 };
 
-use super::{socket::connect, stream::Stream};
+use super::socket::connect;
 use crate::{
-    attach::{Refused, process::call},
+    attach::{Refused, process::call, stream::Stream},
     model::{identity::ProcessId, sanitize},
 };
 
@@ -34,7 +34,7 @@ const GLANCE: Duration = Duration::from_millis(1);
 
 /// Dropping it ends the connection.
 pub(super) struct Session {
-    socket: WebSocket<Stream>,
+    socket: WebSocket<Stream<TcpStream>>,
     calls: u64,
     is_leaving: bool,
 }

@@ -18,9 +18,6 @@ const OWN_HEAP: [&str; 5] = [
     runtime::ERLANG,
 ];
 
-/// Runtimes that answer `--attach`.
-const CAN_BE_ASKED: [&str; 3] = [runtime::DOTNET, runtime::JAVA, runtime::NODE];
-
 /// One command, and what it answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NextStep {
@@ -54,7 +51,9 @@ pub(super) fn next_step(explanation: &Explanation) -> NextStep {
     let named = top_holder(worst);
     match worst.resource {
         Resource::Memory
-            if named.is_none() && CAN_BE_ASKED.contains(&runtime) && explanation.answers.is_none() =>
+            if named.is_none()
+                && runtime::CAN_BE_ASKED.contains(&runtime)
+                && explanation.answers.is_none() =>
         {
             step(
                 format!("leakwatch explain -p {pid} --attach"),

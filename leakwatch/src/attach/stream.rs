@@ -3,24 +3,50 @@
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
+    os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
 
+/// A connected socket of any family.
+pub(super) trait Socket: Read + Write {
+    /// The longest that one call may wait (socket(7), `SO_RCVTIMEO` and `SO_SNDTIMEO`).
+    fn limit(&self, wait: Duration) -> io::Result<()>;
+}
+
+impl Socket for TcpStream {
+    fn limit(&self, wait: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(wait))?;
+        self.set_write_timeout(Some(wait))
+    }
+}
+
+impl Socket for UnixStream {
+    fn limit(&self, wait: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(wait))?;
+        self.set_write_timeout(Some(wait))
+    }
+}
+
 /// Fails with [`io::ErrorKind::TimedOut`] from a moment on, however slowly the other side trickles.
-pub(super) struct Stream {
-    inner: TcpStream,
+pub(super) struct Stream<S> {
+    inner: S,
     until: Instant,
 }
 
-impl Stream {
-    pub(super) fn new(inner: TcpStream, patience: Duration) -> Self {
+impl<S: Socket> Stream<S> {
+    pub(super) fn new(inner: S, patience: Duration) -> Self {
         let until = Instant::now() + patience;
         Self { inner, until }
     }
 
     /// From now on for so long.
     pub(super) fn allow(&mut self, patience: Duration) {
-        self.until = Instant::now() + patience;
+        self.allow_until(Instant::now() + patience);
+    }
+
+    /// Until then.
+    pub(super) fn allow_until(&mut self, until: Instant) {
+        self.until = until;
     }
 
     fn remaining(&self) -> io::Result<Duration> {
@@ -31,16 +57,16 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl<S: Socket> Read for Stream<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.inner.set_read_timeout(Some(self.remaining()?))?;
+        self.inner.limit(self.remaining()?)?;
         self.inner.read(into).map_err(timed_out)
     }
 }
 
-impl Write for Stream {
+impl<S: Socket> Write for Stream<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.set_write_timeout(Some(self.remaining()?))?;
+        self.inner.limit(self.remaining()?)?;
         self.inner.write(bytes).map_err(timed_out)
     }
 
