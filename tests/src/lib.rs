@@ -11,6 +11,7 @@ pub mod dotnet;
 pub mod findings;
 pub mod go;
 pub mod holder;
+pub mod java;
 pub mod leaks;
 pub mod load;
 pub mod machine;

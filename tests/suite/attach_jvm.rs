@@ -3,19 +3,20 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Output},
     thread::sleep,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use leakwatch_tests::{binary, leaks};
+use leakwatch_tests::{binary, java};
 use serde_json::Value;
 
 const LEAK: &str = "Sessions$Session";
 /// It leaks 500 sessions ten times a second, as long as it has a processor.
 const AT_LEAST: i64 = 5000;
+const OLDEST_AND_NEWEST: [&str; 2] = ["11", "25"];
 /// Until a JVM has loaded its classes.
 const STARTS_WITHIN: Duration = Duration::from_secs(3);
 
@@ -61,8 +62,9 @@ impl Drop for Java {
 
 #[test]
 fn what_leaks_became_most_and_the_program_goes_on() -> Result<()> {
-    let classes = classes()?;
-    for java in releases()? {
+    let classes = java::classes("Sessions.java")?;
+    for release in OLDEST_AND_NEWEST {
+        let java = java::release(release)?;
         let mut leaky = Java::start(&java, &[], "leaky", classes.path())?;
         let output = leaky.explained()?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -97,7 +99,7 @@ fn what_leaks_became_most_and_the_program_goes_on() -> Result<()> {
 
 #[test]
 fn who_would_be_ended_or_does_not_listen_is_said() -> Result<()> {
-    let classes = classes()?;
+    let classes = java::classes("Sessions.java")?;
     let deaf = "-XX:+DisableAttachMechanism";
     for (options, why) in [
         (
@@ -123,23 +125,4 @@ fn who_would_be_ended_or_does_not_listen_is_said() -> Result<()> {
         ensure!(java.is_running()?, "{options:?}: it ended");
     }
     Ok(())
-}
-
-/// The program, compiled.
-fn classes() -> Result<tempfile::TempDir> {
-    let directory = tempfile::tempdir()?;
-    let status = Command::new("javac")
-        .args(["--release", "11", "-d"])
-        .arg(directory.path())
-        .arg(leaks::path("runtimes/java/Sessions.java"))
-        .status()
-        .context("no javac: cargo xtask setup --tests")?;
-    ensure!(status.success(), "it does not compile");
-    Ok(directory)
-}
-
-/// The oldest and the newest that `cargo xtask setup --tests` installs.
-fn releases() -> Result<[PathBuf; 2]> {
-    let directory = binary::target_directory()?.join("jdks");
-    Ok(["11", "25"].map(|release| directory.join(release).join("bin/java")))
 }

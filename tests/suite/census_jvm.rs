@@ -1,17 +1,13 @@
 //! The objects of a Java heap, counted from outside, are those that the JVM counts itself, with every collector that can be
 //! read and in every release that is here; and what that costs is printed.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use leakwatch::model::census::{Census, Counted};
 use leakwatch_tests::{
-    binary::{self, stdout},
-    leaks,
+    binary::stdout,
+    java,
     subject::{Subject, view},
 };
 use serde::Deserialize;
@@ -36,8 +32,8 @@ struct Latency {
 
 #[test]
 fn counts_are_those_of_the_jvm_itself() -> Result<()> {
-    let classes = classes()?;
-    for java in releases()? {
+    let classes = java::classes("Census.java")?;
+    for java in java::all()? {
         for collector in COLLECTORS {
             let what = format!("{} {collector}", java.display());
             let subject = start(&java, classes.path(), &[collector], ORDERS)?;
@@ -59,7 +55,7 @@ fn counts_are_those_of_the_jvm_itself() -> Result<()> {
 
 #[test]
 fn what_cannot_be_read_is_said() -> Result<()> {
-    let classes = classes()?;
+    let classes = java::classes("Census.java")?;
     for (options, why) in [
         (vec!["-XX:+UseZGC"], "ZGC"),
         (vec!["-XX:+UseSerialGC", "-XX:-UsePerfData"], "no counters"),
@@ -79,7 +75,7 @@ fn what_cannot_be_read_is_said() -> Result<()> {
 
 #[test]
 fn a_program_goes_on_while_its_heap_is_read() -> Result<()> {
-    let classes = classes()?;
+    let classes = java::classes("Census.java")?;
     let mut subject = start(Path::new("java"), classes.path(), &["-Xmx1g"], MANY_ORDERS)?;
     let before: Latency = subject.ask("")?;
     let (during, censuses): (Latency, _) = subject.ask_while_counted("")?;
@@ -130,32 +126,6 @@ fn count(census: &Census, class: &str) -> Option<u64> {
     let mut rows = census.views.iter().flat_map(|view| &view.rows);
     rows.find(|row| row.counted == Counted::Class && row.name == class)
         .map(|row| row.count)
-}
-
-/// The program, compiled.
-fn classes() -> Result<tempfile::TempDir> {
-    let directory = tempfile::tempdir()?;
-    let source = leaks::path("runtimes/java/Census.java");
-    let status = Command::new("javac")
-        .args(["--release", "11", "-d"])
-        .arg(directory.path())
-        .arg(source)
-        .status()
-        .context("no javac: cargo xtask setup --tests")?;
-    ensure!(status.success(), "it does not compile");
-    Ok(directory)
-}
-
-/// Debian's, and those that `cargo xtask setup --tests` has put into `target`.
-fn releases() -> Result<Vec<PathBuf>> {
-    let mut releases = vec![PathBuf::from("java")];
-    let directory = binary::target_directory()?.join("jdks");
-    for release in ["11", "21", "25"] {
-        let java = directory.join(release).join("bin/java");
-        ensure!(java.is_file(), "no {}: cargo xtask setup --tests", java.display());
-        releases.push(java);
-    }
-    Ok(releases)
 }
 
 /// The program, holding so many orders.
