@@ -19,9 +19,9 @@ use leakwatch::model::{finding::Verdict, snapshot::Snapshot};
 use leakwatch_tests::leaks::{Language, Leak, Mode};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Leaks a second.
-const RATE: u32 = 6;
-/// How long leakwatch may take to suspect that on a busy machine; it takes half a minute.
+/// Leaks a second: slow enough to go on for a minute and a half, fast enough to be suspected in half of that.
+const RATE: u32 = 10;
+/// How long leakwatch may take to suspect that on a busy machine; it takes 40 s on a quiet one.
 const PATIENCE: Duration = Duration::from_mins(4);
 /// Snapshots that are written down after that.
 const MORE: usize = 3;
