@@ -72,9 +72,9 @@ pub struct Spent {
     pub used: u64,
     /// Refused since the programs were loaded. Counted here and not in `COUNTERS` because it happens where time matters.
     pub shed: u64,
-    /// Refused in the running second.
-    pub refused: u32,
-    /// How much less often than it would like to, as a power of two, who asks should ask, so that little is refused.
+    /// 1 when all of the running second was taken long before its end.
+    pub early: u32,
+    /// How much less often than it would like to, as a power of two, who asks should ask, so that it lasts for the second.
     pub pressure: u32,
 }
 

@@ -74,10 +74,14 @@ pub(super) fn prepare(options: &LoadOptions, sizes: &[(&'static str, u32)]) -> R
     let offsets = offsets::look_up(&KernelTypes::parse(&data)?)?;
     drop(data);
     let btf = Btf::from_sys_fs()?;
+    let suspect_share = match options.stacks_of {
+        StacksOf::Everyone => SUSPECT_SHARE,
+        StacksOf::Wanted => WANTED_SHARE,
+    };
     let settings = Settings {
         stacks_per_second: options.stacks_per_second,
         class_interval_ns: share_of_a_second(options.stacks_per_second, CLASS_SHARE),
-        suspect_interval_ns: share_of_a_second(options.stacks_per_second, SUSPECT_SHARE),
+        suspect_interval_ns: share_of_a_second(options.stacks_per_second, suspect_share),
         changes_per_second: options.changes_per_second,
         ring_bytes: options.ring_bytes,
         stack_ring_bytes: STACK_RING_BYTES,
@@ -140,6 +144,9 @@ const STACK_RING_BYTES: u32 = 2 << 20;
 /// hundredths.
 const CLASS_SHARE: u64 = 25;
 const SUSPECT_SHARE: u64 = 75;
+/// The same where stacks are taken of nobody else. More than all, because a class that comes in bursts has less than its share;
+/// who is busy all the time is told to come less often.
+const WANTED_SHARE: u64 = 200;
 
 /// Time between two of so many hundredths of `per_second`, nanoseconds.
 fn share_of_a_second(per_second: u32, hundredths: u64) -> u32 {
