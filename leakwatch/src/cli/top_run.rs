@@ -49,7 +49,7 @@ async fn show(
             staleness,
             stacks_of: StacksOf::Everyone,
         },
-        None => Source::connect(args.connect.as_deref(), staleness, StacksOf::Everyone).await?,
+        None => Source::connect(args.connect.as_deref(), staleness, stacks_of(&args)).await?,
     };
     let from_agent = source.is_agent();
     // A screen fills in names as they come; what is written once has to have them.
@@ -83,6 +83,15 @@ async fn show(
 
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Of whom stacks are taken: of those that are shown.
+fn stacks_of(args: &TopArgs) -> StacksOf {
+    if args.pids.is_empty() {
+        StacksOf::Everyone
+    } else {
+        StacksOf::Wanted
+    }
 }
 
 /// What costs something and is wanted from the start.
