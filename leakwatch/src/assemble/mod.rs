@@ -1,6 +1,7 @@
 //! Puts one tick together: host state, verdicts and facts into the immutable [`Snapshot`].
 
 mod findings;
+mod shares;
 mod sites;
 
 use std::{

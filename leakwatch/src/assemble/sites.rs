@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use leakwatch_common::kind::Kind;
 
-use super::{Names, Parts, live};
+use super::{Names, Parts, live, shares::shared};
 use crate::{
     aggregate::{
         Process,
@@ -22,17 +22,17 @@ use crate::{
 
 /// What one stack contributes to the rows of a kind.
 #[derive(Clone, Debug, Default)]
-struct Part {
-    stack: Option<StackId>,
-    samples: u64,
-    born: u64,
-    bytes: u64,
-    live: Option<u64>,
-    live_bytes: Option<u64>,
-    oldest_ns: Option<u64>,
-    mean_lifetime_ns: Option<u64>,
-    p95_lifetime_ns: Option<u64>,
-    items: Vec<u64>,
+pub(super) struct Part {
+    pub(super) stack: Option<StackId>,
+    pub(super) samples: u64,
+    pub(super) born: u64,
+    pub(super) bytes: u64,
+    pub(super) live: Option<u64>,
+    pub(super) live_bytes: Option<u64>,
+    pub(super) oldest_ns: Option<u64>,
+    pub(super) mean_lifetime_ns: Option<u64>,
+    pub(super) p95_lifetime_ns: Option<u64>,
+    pub(super) items: Vec<u64>,
 }
 
 /// The sites of one process that hold most, most first.
@@ -88,18 +88,41 @@ pub(super) fn blamed(
     if resource != Resource::Memory {
         return found.iter().take(SITES_PER_FINDING).map(site).collect();
     }
-    let is_own = |site: &FindingSite| site.share >= OWN_AT_LEAST && blame::is_of_program(&site.frames);
-    let mut sites: Vec<FindingSite> = found.iter().map(site).collect();
-    sites.sort_by_key(|site| !is_own(site));
+    let ranks = found
+        .iter()
+        .map(|(kind, part)| (rank(suspects, kind, part.stack), reserves(kind)));
+    let mut sites = by_function(ranks.zip(found.iter().map(site)).collect());
     sites.truncate(SITES_PER_FINDING);
     sites
+}
+
+/// Sites of memory, with their ranks, in the order of the functions that are blamed: one that takes it by way of several stacks
+/// is as suspicious as the first of them, and holds what they hold together.
+fn by_function<R: Copy + Ord>(sites: Vec<(R, FindingSite)>) -> Vec<FindingSite> {
+    let standing = |of: &FindingSite| {
+        let alike = sites.iter();
+        let alike = alike.filter(|(_, site)| site.kind == of.kind && site.function == of.function);
+        let rank = alike.clone().map(|(rank, _)| *rank).min();
+        let share: f64 = alike.map(|(_, site)| site.share).sum();
+        let is_own = share >= OWN_AT_LEAST && blame::is_of_program(&of.frames);
+        (!is_own, rank, share)
+    };
+    let standings: Vec<_> = sites.iter().map(|(_, site)| standing(site)).collect();
+    let mut ordered: Vec<_> = standings.into_iter().zip(sites).collect();
+    ordered.sort_by(
+        |((a_other, a_rank, a_share), _), ((b_other, b_rank, b_share), _)| {
+            let rank = (a_other, a_rank).cmp(&(b_other, b_rank));
+            rank.then(b_share.total_cmp(a_share))
+        },
+    );
+    ordered.into_iter().map(|(_, (_, site))| site).collect()
 }
 
 fn part_of(some: f64, all: f64) -> f64 {
     if all > 0.0 { some / all } else { 0.0 }
 }
 
-/// Sites of memory that have so much of it come first when the program's own code is in their stack: a runtime's allocator and
+/// Functions that have so much of the memory come first when the program's own code is in the stack: a runtime's allocator and
 /// its collector take for everybody.
 const OWN_AT_LEAST: f64 = 0.05;
 /// Sites that a finding carries at most.
@@ -221,47 +244,6 @@ fn waiting(process: &Process) -> impl Iterator<Item = Part> {
     })
 }
 
-/// Makes the parts add up to what was counted. Samples are taken at random, so what none stands for belongs to the stacks as
-/// what they stand for does; without a sample it is a part of its own. Bytes go with the things that they are of, and no
-/// further: one large mapping without a sample may be most of them.
-///
-/// What lives and what died is shared out, not what was born, so that nowhere more lives than was born.
-fn shared(mut parts: Vec<Part>, exact: Part) -> Vec<Part> {
-    let mut rest = exact;
-    let estimated: Vec<(u64, Option<u64>)> = parts.iter().map(|part| (part.born, part.live)).collect();
-    let mut died: Vec<u64> = parts.iter().map(Part::died).collect();
-    let mut rest_died = rest.died();
-    share(&mut rest_died, died.iter_mut());
-    if let Some(live) = &mut rest.live {
-        share(live, parts.iter_mut().filter_map(|part| part.live.as_mut()));
-    }
-    for (part, died) in parts.iter_mut().zip(died) {
-        part.born = died + part.live.unwrap_or(0);
-    }
-    rest.born = rest_died + rest.live.unwrap_or(0);
-    for (part, (born, live)) in parts.iter_mut().zip(estimated) {
-        part.bytes = in_proportion(part.bytes, part.born, born);
-        part.live_bytes = part.live_bytes.map(|bytes| match (part.live, live) {
-            (Some(now), Some(before)) => in_proportion(bytes, now, before),
-            _ => bytes,
-        });
-    }
-    fit(&mut rest.bytes, parts.iter_mut().map(|part| &mut part.bytes));
-    if let Some(bytes) = &mut rest.live_bytes {
-        fit(
-            bytes,
-            parts.iter_mut().filter_map(|part| part.live_bytes.as_mut()),
-        );
-    }
-    if rest.born > 0
-        || rest.live.is_some_and(|live| live > 0)
-        || rest.live_bytes.is_some_and(|bytes| bytes > 0)
-    {
-        parts.push(rest);
-    }
-    parts
-}
-
 impl Part {
     /// Its stack, and why that is not all of it.
     fn frames(&self, names: &mut dyn Names) -> (Vec<FrameRow>, Option<String>) {
@@ -286,29 +268,9 @@ impl Part {
     }
 
     /// What was given back; everything, where it is not known what lives.
-    fn died(&self) -> u64 {
+    pub(super) fn died(&self) -> u64 {
         self.born.saturating_sub(self.live.unwrap_or(0))
     }
-}
-
-/// Scales `estimates` to the sum `exact`, of which it leaves what cannot be shared out: all, when there is no estimate above 0.
-fn share<'a>(exact: &mut u64, estimates: impl Iterator<Item = &'a mut u64>) {
-    let mut estimates: Vec<&mut u64> = estimates.collect();
-    let sum: u128 = estimates.iter().map(|estimate| u128::from(**estimate)).sum();
-    if sum == 0 {
-        return;
-    }
-    let whole = u128::from(*exact);
-    let mut left = *exact;
-    for estimate in &mut estimates {
-        **estimate = u64::try_from(u128::from(**estimate) * whole / sum).unwrap_or(u64::MAX);
-        left -= **estimate;
-    }
-    // What rounding down left over: less than one for each.
-    if let Some(largest) = estimates.iter_mut().max() {
-        **largest += left;
-    }
-    *exact = 0;
 }
 
 fn row(
@@ -341,102 +303,44 @@ fn row(
     }
 }
 
-/// `amount * numerator / denominator`.
-fn in_proportion(amount: u64, numerator: u64, denominator: u64) -> u64 {
-    let scaled = (u128::from(amount) * u128::from(numerator)).checked_div(u128::from(denominator));
-    scaled.map_or(amount, |scaled| u64::try_from(scaled).unwrap_or(u64::MAX))
-}
-
-/// As [`share`], but only down.
-fn fit<'a>(exact: &mut u64, estimates: impl Iterator<Item = &'a mut u64>) {
-    let estimates: Vec<&mut u64> = estimates.collect();
-    let sum: u64 = estimates
-        .iter()
-        .fold(0, |sum: u64, estimate| sum.saturating_add(**estimate));
-    match exact.checked_sub(sum) {
-        Some(rest) => *exact = rest,
-        None => share(exact, estimates.into_iter()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{FindingSite, FrameRow, by_function};
 
-    fn part(stack: u32, born: u64, live: u64) -> Part {
-        Part {
-            stack: Some(StackId(stack)),
-            born,
-            live: Some(live),
-            ..Part::default()
+    fn site(function: &str, share: f64) -> FindingSite {
+        FindingSite {
+            kind: "first_touch".to_owned(),
+            function: Some(function.to_owned()),
+            live: None,
+            bytes: None,
+            share,
+            oldest_seconds: None,
+            frames: vec![FrameRow::named(function.to_owned())],
         }
     }
 
-    fn exact(born: u64, live: u64) -> Part {
-        Part {
-            born,
-            live: Some(live),
-            ..Part::default()
-        }
-    }
-
-    fn sums(parts: &[Part]) -> (u64, u64) {
-        (
-            parts.iter().map(|part| part.born).sum(),
-            parts.iter().filter_map(|part| part.live).sum(),
-        )
-    }
-
     #[test]
-    fn estimates_are_scaled_to_the_count() {
-        let parts = shared(vec![part(1, 40, 4), part(2, 50, 0)], exact(100, 7));
-        assert_eq!(sums(&parts), (100, 7));
-        assert_eq!((parts[0].live, parts[1].live), (Some(7), Some(0)));
-        assert_eq!((parts[0].born, parts[1].born), (45, 55));
-        let parts = shared(vec![part(1, 400, 30), part(2, 400, 10)], exact(100, 4));
-        assert_eq!(sums(&parts), (100, 4));
-        assert_eq!(parts[0].live, Some(3));
-    }
-
-    #[test]
-    fn bytes_go_with_what_they_are_of() {
-        let mapping = |born, live, bytes, live_bytes| Part {
-            stack: Some(StackId(1)),
-            born,
-            bytes,
-            live: Some(live),
-            live_bytes: Some(live_bytes),
-            ..Part::default()
-        };
-        let parts = shared(vec![mapping(10, 10, 100, 100)], mapping(50, 50, 9_000, 9_000));
-        assert_eq!((parts[0].live, parts[0].live_bytes), (Some(50), Some(500)));
-        assert_eq!(parts[1].live_bytes, Some(8_500));
-    }
-
-    #[test]
-    fn bytes_are_not_given_to_who_did_not_take_them() {
-        let mut rest = 1_000;
-        let mut estimates = [100, 50];
-        fit(&mut rest, estimates.iter_mut());
-        assert_eq!((rest, estimates), (850, [100, 50]));
-        rest = 75;
-        fit(&mut rest, estimates.iter_mut());
-        assert_eq!((rest, estimates), (0, [50, 25]));
-    }
-
-    #[test]
-    fn nowhere_lives_more_than_was_born() {
-        let parts = shared(vec![part(1, 10, 10), part(2, 90, 1)], exact(700, 600));
-        assert!(parts.iter().all(|part| part.live <= Some(part.born)), "{parts:?}");
-        assert_eq!(sums(&parts), (700, 600));
-    }
-
-    #[test]
-    fn what_no_sample_stands_for_is_a_row_of_its_own() {
-        let parts = shared(vec![part(1, 40, 0)], exact(100, 7));
-        assert_eq!(sums(&parts), (100, 7));
-        let rest = parts.last().unwrap();
-        assert_eq!((rest.stack, rest.born, rest.live), (None, 7, Some(7)));
-        assert_eq!(shared(Vec::new(), exact(0, 0)).len(), 0);
+    fn what_a_function_holds_by_several_stacks_counts_together() {
+        let sites = vec![
+            (1, site("makeThumbnail", 0.4)),
+            (1, site("keepThumbnail", 0.35)),
+            (1, site("keepThumbnail", 0.2)),
+            (0, site("suspected", 0.05)),
+            (0, site("hardly", 0.01)),
+        ];
+        let ordered: Vec<_> = by_function(sites)
+            .into_iter()
+            .filter_map(|site| site.function)
+            .collect();
+        assert_eq!(
+            ordered,
+            [
+                "suspected",
+                "keepThumbnail",
+                "keepThumbnail",
+                "makeThumbnail",
+                "hardly"
+            ]
+        );
     }
 }

@@ -149,7 +149,10 @@ pub(super) const MODULES: &[Module] = &[
         "present::top",
         &["model", "present", "present::report", "present::findings"],
     ),
-    effects("present::metrics", &["model", "present", "present::profile"]),
+    effects(
+        "present::metrics",
+        &["model", "clock", "present", "present::profile"],
+    ),
     effects(
         "call_sites",
         &[

@@ -1,9 +1,11 @@
+use std::{fs, path::Path};
+
 use super::{HeapDump, Nettrace, Process, made_up, unknown, view};
 use crate::process_stat;
 
-#[test]
-fn types_of_one_name_are_one_row() {
-    let events = [
+/// Of a session that lost an event.
+fn stream() -> Vec<u8> {
+    made_up::stream(&[
         made_up::start(8, 1),
         made_up::named(7, "Slot[Price]"),
         made_up::named(8, "Slot[System.String]"),
@@ -11,8 +13,12 @@ fn types_of_one_name_are_one_row() {
         made_up::nodes(0, &[(24, 7), (32, 8), (100, 9)]),
         made_up::nodes(1, &[(8, 10)]),
         made_up::end(8),
-    ];
-    let stream = made_up::stream(&events);
+    ])
+}
+
+#[test]
+fn types_of_one_name_are_one_row() {
+    let stream = stream();
     let mut trace = Nettrace::begin(&*stream).unwrap();
     let mut dump = HeapDump::default();
     while dump.read(&mut trace).unwrap() {}
@@ -34,4 +40,12 @@ fn what_is_wrong_is_said() {
     for part in ["5 of its events", "types of 7 objects", "one row"] {
         assert!(unknown.contains(part), "{unknown}");
     }
+}
+
+#[test]
+#[ignore = "writes what the fuzz target begins with"]
+fn seeds() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/nettrace");
+    fs::create_dir_all(&seeds).expect("a directory");
+    fs::write(seeds.join("one-collection"), stream()).expect("a file");
 }

@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::State;
 
 use super::{App, Refusal, unavailable};
-use crate::model::{
-    health::{ProbeHealth, ProbeState},
-    snapshot::Snapshot,
+use crate::{
+    clock::{ClockId, now_ns},
+    model::{
+        health::{ProbeHealth, ProbeState},
+        snapshot::Snapshot,
+    },
 };
 
 /// Alive: the sampling loop runs. Before the first snapshot nothing is known to be wrong.
@@ -29,9 +32,7 @@ pub(super) async fn healthz(State(app): State<Arc<App>>) -> Result<&'static str,
 }
 
 pub(super) fn age(snapshot: &Snapshot) -> Duration {
-    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let uptime = Duration::try_from(uptime).unwrap_or_default();
-    uptime.saturating_sub(Duration::from_nanos(snapshot.uptime_ns))
+    Duration::from_nanos(now_ns(ClockId::Boottime).saturating_sub(snapshot.uptime_ns))
 }
 
 /// Ready: there is a snapshot and every required probe does its work.
