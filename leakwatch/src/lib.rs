@@ -20,6 +20,7 @@ pub mod raw;
 pub mod aggregate;
 pub mod assemble;
 pub mod attribute;
+mod clock;
 pub mod decode;
 pub mod detect;
 pub mod limits;
@@ -35,8 +36,6 @@ pub mod attach;
 pub mod call_sites;
 #[cfg(feature = "kernel")]
 pub mod cli;
-#[cfg(feature = "kernel")]
-mod clock;
 #[cfg(feature = "kernel")]
 pub mod confirm;
 #[cfg(feature = "kernel")]
