@@ -4,6 +4,7 @@
 //! What was made since the first question and can still be reached is what V8's sampling heap profiler has at the next one,
 //! after a collection.
 
+mod call_frame;
 mod port;
 mod profile;
 mod session;

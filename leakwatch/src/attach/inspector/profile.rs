@@ -7,27 +7,15 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::weight::Weights;
+use super::{call_frame::CallFrame, weight::Weights};
 use crate::{
     attach::Refused,
-    model::{
-        census::{CensusRow, Counted, Heap, MAX_ROWS},
-        sanitize,
-        snapshot::FrameRow,
-    },
+    model::census::{CensusRow, Counted, Heap, MAX_ROWS},
 };
 
 /// Deepest nesting: V8 takes 128 frames (`V8HeapProfilerAgentImpl::startSampling`), each is an object in an array, and there
 /// are some around them.
 const MAX_NESTING: usize = 300;
-/// Longest name and path, characters.
-const MAX_TEXT: usize = 256;
-/// The module of functions that V8 compiles.
-const MODULE: &str = "[node]";
-const ANONYMOUS: &str = "(anonymous)";
-/// Where node's own functions are.
-const OF_NODE: &str = "node:";
-
 #[derive(Deserialize)]
 struct Answer {
     profile: Profile,
@@ -47,15 +35,6 @@ struct Node {
     self_size: f64,
     id: u64,
     children: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CallFrame {
-    function_name: String,
-    url: String,
-    /// Where the function begins, counted from 0; -1 where there is no source.
-    line_number: i64,
 }
 
 #[derive(Deserialize)]
@@ -195,58 +174,10 @@ fn stack<'a>(calls: &'a [Call<'a>], index: usize) -> impl Iterator<Item = &'a Ca
 
 /// The innermost function of the program's own or of a library, else the innermost one.
 fn telling<'a>(calls: &'a [Call<'a>], index: usize) -> &'a CallFrame {
-    let own = |frame: &&CallFrame| !frame.url.is_empty() && !frame.url.starts_with(OF_NODE);
     let innermost = &calls[index].node.call_frame;
-    stack(calls, index).find(own).unwrap_or(innermost)
-}
-
-impl CallFrame {
-    /// As a frame of JavaScript in any stack.
-    fn row(&self) -> FrameRow {
-        FrameRow {
-            file: self.file(),
-            line: self.line(),
-            module: MODULE.to_owned(),
-            ..FrameRow::named(self.function())
-        }
-    }
-
-    /// As closures of it are called in a census.
-    fn text(&self) -> String {
-        let function = self.function();
-        match (self.file(), self.line()) {
-            (Some(file), Some(line)) => format!("{function}() ({file}:{line})"),
-            (Some(file), None) => format!("{function}() ({file})"),
-            // What V8 does by itself: `(V8 API)`.
-            (None, _) if function.starts_with('(') => function,
-            (None, _) => format!("{function}()"),
-        }
-    }
-
-    fn function(&self) -> String {
-        if self.function_name.is_empty() {
-            ANONYMOUS.to_owned()
-        } else {
-            shown(&self.function_name)
-        }
-    }
-
-    fn file(&self) -> Option<String> {
-        // Modules are named by their URL, other files by their path.
-        let url = self.url.strip_prefix("file://").unwrap_or(&self.url);
-        (!url.is_empty()).then(|| shown(url))
-    }
-
-    fn line(&self) -> Option<u32> {
-        u32::try_from(self.line_number.checked_add(1)?)
-            .ok()
-            .filter(|&line| line > 0)
-    }
-}
-
-fn shown(text: &str) -> String {
-    let text: String = text.chars().take(MAX_TEXT).collect();
-    sanitize::text(text.as_bytes())
+    stack(calls, index)
+        .find(|frame| frame.is_own())
+        .unwrap_or(innermost)
 }
 
 #[expect(
