@@ -19,6 +19,8 @@ use crate::{
 
 /// Why records are lost, and what helps.
 const STARVED: &str = "this host leaves leakwatch too little time to read them; start it with nice -n -20";
+/// One call stack in so many may be lost: what is found by the others is the same.
+const STACKS_PER_LOSS: u64 = 100;
 /// What costs something is read of so many processes at most.
 const MOST_LOOKED_AT: usize = 64;
 
@@ -33,6 +35,8 @@ pub(super) struct Observation {
     watched: BTreeMap<ProcessId, Watched>,
     findings: BTreeMap<Topic, Finding>,
     began_ns: u64,
+    /// Call stacks taken, and lost, before it began.
+    stacks_before: (u64, u64),
     latest: Arc<Snapshot>,
     readings: u64,
     /// Readings before which deaths were lost.
@@ -50,6 +54,7 @@ impl Observation {
             watched: BTreeMap::new(),
             findings: BTreeMap::new(),
             began_ns: first.uptime_ns,
+            stacks_before: stacks(&first),
             readings: 0,
             blind: 0,
             deaths_dropped: first.health.feed.deaths_dropped,
@@ -267,6 +272,18 @@ impl Observation {
             );
             problems.push((what, 2 * blind > readings));
         }
+        let (taken_before, lost_before) = self.stacks_before;
+        let (taken, lost) = stacks(&self.latest);
+        let (taken, lost) = (
+            taken.saturating_sub(taken_before),
+            lost.saturating_sub(lost_before),
+        );
+        let all = taken + lost;
+        if lost.saturating_mul(STACKS_PER_LOSS) > all {
+            let what =
+                format!("{lost} of {all} call stacks were lost, and with them what they took: {STARVED}");
+            problems.push((what, lost > taken));
+        }
         for probe in &self.latest.health.probes {
             if probe.state == ProbeState::Failed {
                 let reason = probe.reason.as_deref().unwrap_or("reason unknown");
@@ -275,6 +292,12 @@ impl Observation {
         }
         problems
     }
+}
+
+/// Call stacks that were taken, and those that were lost.
+fn stacks(snapshot: &Snapshot) -> (u64, u64) {
+    let feed = &snapshot.health.feed;
+    (feed.stacks_taken, feed.stacks_dropped)
 }
 
 fn topic(finding: &Finding) -> Topic {

@@ -190,3 +190,28 @@ fn others_are_not_meant() {
     let document = observed(Target::Pids([PID + 1].into()), vec![healthy]);
     assert!(document.findings.is_empty() && document.targets.is_empty());
 }
+
+#[test]
+fn when_most_call_stacks_are_lost_nothing_can_be_concluded() {
+    let lost = |taken, lost| {
+        let reading = |second: u64| {
+            let mut snapshot = (*reading(second, &[], State::Healthy, None)).clone();
+            snapshot.health.feed.stacks_taken = 1_000 + second * taken;
+            snapshot.health.feed.stacks_dropped = 5_000 + second * lost;
+            Arc::new(snapshot)
+        };
+        observed(pids(), (0..=60).map(reading).collect())
+    };
+    assert!(
+        lost(10, 0).problems.is_empty(),
+        "what was lost before is no matter"
+    );
+    assert!(lost(1_000, 10).problems.is_empty());
+    let few = lost(10, 1);
+    assert!(few.complete, "{few:?}");
+    assert!(
+        few.problems[0].starts_with("60 of 660 call stacks were lost"),
+        "{few:?}"
+    );
+    assert!(!lost(10, 11).complete);
+}
