@@ -34,13 +34,21 @@ pub(crate) fn text(rows: &[Row], watched: Duration) -> String {
         let of = rows.iter().filter(|row| row.subject.form == form);
         of.filter(|row| !right || row.is_right()).count()
     };
-    let quiet = count(Form::Fixed, true) + count(Form::Healthy, true);
-    let healthy = count(Form::Fixed, false) + count(Form::Healthy, false);
+    let mut said = Vec::new();
+    for (form, what) in [
+        (Form::Leaky, "leaks are named"),
+        (Form::Fixed, "fixed twins are quiet"),
+        (Form::Healthy, "healthy growers are quiet"),
+    ] {
+        let all = count(form, false);
+        if all > 0 {
+            said.push(format!("{} of {all} {what}", count(form, true)));
+        }
+    }
     let _infallible = writeln!(
         text,
-        "\n{} of {} leaks are named, {quiet} of {healthy} fixed twins and healthy growers are quiet; each was watched for {} s.",
-        count(Form::Leaky, true),
-        count(Form::Leaky, false),
+        "\n{}; each was watched for {} s.",
+        said.join(", "),
         watched.as_secs()
     );
     text
