@@ -28,9 +28,9 @@ const LEAK: i32 = 1;
 const USAGE: i32 = 2;
 const UNOBSERVED: i32 = 3;
 
-/// Things a second that a leak of the suite takes, and how long it is watched: ten a second are found in 30 s.
+/// Things a second that a leak of the suite takes, and how long it is watched: it is found in 25 s, and in 33 s beside four busy loops.
 const RATE: u32 = 20;
-const SECONDS: &str = "40";
+const SECONDS: &str = "50";
 /// For what does not leak.
 const SHORT: &str = "12";
 /// A leak outlives every check of it.
