@@ -2,38 +2,19 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
-    os::unix::net::UnixStream,
+    os::fd::AsFd,
     time::{Duration, Instant},
 };
 
-/// A connected socket of any family.
-pub(super) trait Socket: Read + Write {
-    /// The longest that one call may wait (socket(7), `SO_RCVTIMEO` and `SO_SNDTIMEO`).
-    fn limit(&self, wait: Duration) -> io::Result<()>;
-}
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-impl Socket for TcpStream {
-    fn limit(&self, wait: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(wait))?;
-        self.set_write_timeout(Some(wait))
-    }
-}
-
-impl Socket for UnixStream {
-    fn limit(&self, wait: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(wait))?;
-        self.set_write_timeout(Some(wait))
-    }
-}
-
-/// Fails with [`io::ErrorKind::TimedOut`] from a moment on, however slowly the other side trickles.
+/// A socket of any family. Fails with [`io::ErrorKind::TimedOut`] from a moment on, however slowly the other side trickles.
 pub(super) struct Stream<S> {
     inner: S,
     until: Instant,
 }
 
-impl<S: Socket> Stream<S> {
+impl<S: AsFd> Stream<S> {
     pub(super) fn new(inner: S, patience: Duration) -> Self {
         let until = Instant::now() + patience;
         Self { inner, until }
@@ -57,16 +38,16 @@ impl<S: Socket> Stream<S> {
     }
 }
 
-impl<S: Socket> Read for Stream<S> {
+impl<S: AsFd + Read> Read for Stream<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.inner.limit(self.remaining()?)?;
+        set_socket_timeout(&self.inner, Timeout::Recv, Some(self.remaining()?))?;
         self.inner.read(into).map_err(timed_out)
     }
 }
 
-impl<S: Socket> Write for Stream<S> {
+impl<S: AsFd + Write> Write for Stream<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.limit(self.remaining()?)?;
+        set_socket_timeout(&self.inner, Timeout::Send, Some(self.remaining()?))?;
         self.inner.write(bytes).map_err(timed_out)
     }
 
@@ -75,7 +56,7 @@ impl<S: Socket> Write for Stream<S> {
     }
 }
 
-/// What a socket's timeout says otherwise (socket(7), `SO_RCVTIMEO`).
+/// What a socket's timeout says otherwise (socket(7), `SO_RCVTIMEO` and `SO_SNDTIMEO`).
 fn timed_out(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
