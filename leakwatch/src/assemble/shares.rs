@@ -1,6 +1,28 @@
 //! Estimates of samples, made to add up to what the kernel counted.
 
-use super::sites::Part;
+use crate::model::stack::StackId;
+
+/// What one stack contributes to the rows of a kind.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Part {
+    pub(super) stack: Option<StackId>,
+    pub(super) samples: u64,
+    pub(super) born: u64,
+    pub(super) bytes: u64,
+    pub(super) live: Option<u64>,
+    pub(super) live_bytes: Option<u64>,
+    pub(super) oldest_ns: Option<u64>,
+    pub(super) mean_lifetime_ns: Option<u64>,
+    pub(super) p95_lifetime_ns: Option<u64>,
+    pub(super) items: Vec<u64>,
+}
+
+impl Part {
+    /// What was given back; everything, where it is not known what lives.
+    fn died(&self) -> u64 {
+        self.born.saturating_sub(self.live.unwrap_or(0))
+    }
+}
 
 /// Makes the parts add up to what was counted. Samples are taken at random, so what none stands for belongs to the stacks as
 /// what they stand for does; without a sample it is a part of its own. Bytes go with the things that they are of, and no
@@ -83,8 +105,7 @@ fn fit<'a>(exact: &mut u64, estimates: impl Iterator<Item = &'a mut u64>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{fit, shared};
-    use crate::{assemble::sites::Part, model::stack::StackId};
+    use super::{Part, StackId, fit, shared};
 
     fn part(stack: u32, born: u64, live: u64) -> Part {
         Part {

@@ -4,7 +4,10 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use leakwatch_common::kind::Kind;
 
-use super::{Names, Parts, live, shares::shared};
+use super::{
+    Names, Parts, live,
+    shares::{Part, shared},
+};
 use crate::{
     aggregate::{
         Process,
@@ -19,21 +22,6 @@ use crate::{
     },
     raw::SiteReading,
 };
-
-/// What one stack contributes to the rows of a kind.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Part {
-    pub(super) stack: Option<StackId>,
-    pub(super) samples: u64,
-    pub(super) born: u64,
-    pub(super) bytes: u64,
-    pub(super) live: Option<u64>,
-    pub(super) live_bytes: Option<u64>,
-    pub(super) oldest_ns: Option<u64>,
-    pub(super) mean_lifetime_ns: Option<u64>,
-    pub(super) p95_lifetime_ns: Option<u64>,
-    pub(super) items: Vec<u64>,
-}
 
 /// The sites of one process that hold most, most first.
 pub(super) fn rows(
@@ -265,11 +253,6 @@ impl Part {
     /// Whether anything that was taken here is still held, as far as that is known.
     fn holds(&self) -> bool {
         self.live != Some(0) && self.live_bytes != Some(0)
-    }
-
-    /// What was given back; everything, where it is not known what lives.
-    pub(super) fn died(&self) -> u64 {
-        self.born.saturating_sub(self.live.unwrap_or(0))
     }
 }
 
