@@ -28,7 +28,8 @@ const LEAK: i32 = 1;
 const USAGE: i32 = 2;
 const UNOBSERVED: i32 = 3;
 
-/// Things a second that a leak of the suite takes, and how long it is watched: it is found in 25 s, and in 33 s beside four busy loops.
+/// Things a second that a leak of the suite takes, and how long it is watched: it is found in 25 s, beside four busy loops
+/// in 33 s.
 const RATE: u32 = 20;
 const SECONDS: &str = "50";
 /// For what does not leak.

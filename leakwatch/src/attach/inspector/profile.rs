@@ -16,6 +16,7 @@ use crate::{
 /// Deepest nesting: V8 takes 128 frames (`V8HeapProfilerAgentImpl::startSampling`), each is an object in an array, and there
 /// are some around them.
 const MAX_NESTING: usize = 300;
+
 #[derive(Deserialize)]
 struct Answer {
     profile: Profile,

@@ -272,18 +272,7 @@ impl Observation {
             );
             problems.push((what, 2 * blind > readings));
         }
-        let (taken_before, lost_before) = self.stacks_before;
-        let (taken, lost) = stacks(&self.latest);
-        let (taken, lost) = (
-            taken.saturating_sub(taken_before),
-            lost.saturating_sub(lost_before),
-        );
-        let all = taken + lost;
-        if lost.saturating_mul(STACKS_PER_LOSS) > all {
-            let what =
-                format!("{lost} of {all} call stacks were lost, and with them what they took: {STARVED}");
-            problems.push((what, lost > taken));
-        }
+        problems.extend(self.lost_stacks());
         for probe in &self.latest.health.probes {
             if probe.state == ProbeState::Failed {
                 let reason = probe.reason.as_deref().unwrap_or("reason unknown");
@@ -291,6 +280,17 @@ impl Observation {
             }
         }
         problems
+    }
+
+    /// That too many call stacks were lost since it began.
+    fn lost_stacks(&self) -> Option<(String, bool)> {
+        let (taken_before, lost_before) = self.stacks_before;
+        let (taken_now, lost_now) = stacks(&self.latest);
+        let taken = taken_now.saturating_sub(taken_before);
+        let lost = lost_now.saturating_sub(lost_before);
+        let all = taken + lost;
+        let what = format!("{lost} of {all} call stacks were lost, and with them what they took: {STARVED}");
+        (lost.saturating_mul(STACKS_PER_LOSS) > all).then_some((what, lost > taken))
     }
 }
 
