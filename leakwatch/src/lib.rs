@@ -10,8 +10,8 @@
 //! ```
 //!
 //! [`run`] wires the stages, [`sampler`] runs them live, and [`cli`] says what was typed. `docs/architecture.md` says who may depend on whom;
-//! `cargo xtask lint` checks it, and so does a build without the feature `kernel`, which leaves only the pure stages and
-//! the presenters.
+//! `cargo xtask lint` checks it, and so does a build without the feature `kernel`, which leaves only the pure stages,
+//! the presenters and their clock.
 
 #[cfg(feature = "kernel")]
 pub mod kernel;
@@ -20,7 +20,6 @@ pub mod raw;
 pub mod aggregate;
 pub mod assemble;
 pub mod attribute;
-mod clock;
 pub mod decode;
 pub mod detect;
 pub mod limits;
@@ -29,6 +28,8 @@ pub mod present;
 pub mod record;
 pub mod run;
 pub mod subjects;
+
+mod clock;
 
 #[cfg(feature = "kernel")]
 pub mod attach;
