@@ -21,6 +21,7 @@ use super::evidence::{Case, Reason, Stand, Witness};
 use crate::model::{
     census::{Census, Counted, MAX_ROWS, RuntimeView},
     finding::{Class, Holder, Resource},
+    runtime::WITH_TRACING_COLLECTOR,
 };
 
 /// Rows that are followed in all views together.
@@ -225,6 +226,12 @@ impl Books {
     /// Whether they still say something.
     pub(super) fn is_fresh(&self, now_ns: u64) -> bool {
         self.taken_ns != 0 && now_ns.saturating_sub(self.taken_ns) <= FRESH_NS
+    }
+
+    /// Whether somebody else than the program accesses what is held of a resource: a collector, to see whether it is.
+    pub(super) fn is_traced(&self, now_ns: u64, resource: Resource) -> bool {
+        let traces = |view: &View| WITH_TRACING_COLLECTOR.contains(&&*view.runtime);
+        resource == Resource::Memory && self.is_fresh(now_ns) && self.views.iter().any(traces)
     }
 
     /// Who holds more and more of a resource, the most suspicious first.

@@ -145,6 +145,8 @@ pub(super) struct Stand {
     pub(super) overdue: f64,
     /// It is given the time to give back what it takes: its limit is far, and a look showed at most that it is not used.
     pub(super) can_wait: bool,
+    /// A collector of garbage accesses what is held: that it is accessed does not show that it is used.
+    pub(super) is_traced: bool,
     /// The least time to its limit, seconds; 0 while that is not known.
     pub(super) time_left: f64,
 }

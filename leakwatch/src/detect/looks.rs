@@ -113,8 +113,8 @@ impl Looks {
     }
 
     /// Whether the newest look showed that what is overdue is used.
-    pub(super) fn contradicts(&self, now_ns: u64) -> bool {
-        self.fresh(now_ns).is_some_and(is_in_use)
+    pub(super) fn contradicts(&self, stand: &Stand) -> bool {
+        !stand.is_traced && self.fresh(stand.now_ns).is_some_and(is_in_use)
     }
 
     fn fresh(&self, now_ns: u64) -> Option<&Confirmation> {
@@ -130,8 +130,10 @@ impl Witness for Looks {
         };
         let of = format!("of {} overdue ones looked at", look.looked_at);
         if is_in_use(look) {
-            let text = format!("{} {of} were used between two looks", look.touched);
-            case.add(Reason::Touched, text);
+            if self.contradicts(stand) {
+                let text = format!("{} {of} were used between two looks", look.touched);
+                case.add(Reason::Touched, text);
+            }
             return;
         }
         if is_stale(look, MOSTLY_STALE) {

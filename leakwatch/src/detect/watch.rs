@@ -207,6 +207,7 @@ impl Watch {
         // Garbage presses too, until it is collected.
         let pressing = tick.resource != Resource::Memory
             && (self.is_pressing(gain.overdue) || self.looks.shows_more(tick.now_ns));
+        let books = tick.books;
         let stand = Stand {
             now_ns: tick.now_ns,
             resource: tick.resource,
@@ -214,6 +215,7 @@ impl Watch {
             overdue: gain.overdue,
             // A process that has only begun is excused once.
             can_wait: !young && !pressing,
+            is_traced: books.is_some_and(|books| books.is_traced(tick.now_ns, tick.resource)),
             time_left: self.forecast.reached.map_or(0.0, |span| span.low),
         };
         let mut case = Case::default();
@@ -232,15 +234,13 @@ impl Watch {
         } else {
             climb
         });
-        let looks_like = tick
-            .books
-            .and_then(|books| books.contradicts(tick.now_ns, tick.resource));
-        let contrary = self.looks.contradicts(tick.now_ns) || looks_like.is_some();
+        let looks_like = books.and_then(|books| books.contradicts(tick.now_ns, tick.resource));
+        let contrary = self.looks.contradicts(&stand) || looks_like.is_some();
         if contrary {
             self.past.take_back();
         }
         let witnesses: [&dyn Witness; 3] = [&self.looks, &self.forecast, &self.past];
-        let books = tick.books.map(|books| books as &dyn Witness);
+        let books = books.map(|books| books as &dyn Witness);
         for witness in witnesses.into_iter().chain(books) {
             witness.testify(&stand, &mut case);
         }

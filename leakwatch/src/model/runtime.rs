@@ -39,6 +39,9 @@ pub const MIMALLOC: &str = "mimalloc";
 /// Those that answer when they are asked (`explain --attach`).
 pub const CAN_BE_ASKED: [&str; 3] = [JAVA, DOTNET, NODE];
 
+/// Those whose collector of garbage walks through all that is held, and so accesses what nobody uses any more.
+pub const WITH_TRACING_COLLECTOR: [&str; 5] = [DOTNET, GO, JAVA, NODE, PYTHON];
+
 /// All that can have books.
 pub const WITH_BOOKS: [&str; 15] = [
     DOTNET, ERLANG, GLIBC, GO, JAVA, JEMALLOC, LUA, MIMALLOC, MUSL, NODE, PERL, PHP, PYTHON, RUBY, TCMALLOC,

@@ -49,6 +49,7 @@ fn case(books: &Books, second: u64) -> Vec<(String, f64, String)> {
             enough: 1.0,
             overdue: 1.0,
             can_wait: true,
+            is_traced: false,
             time_left: 0.0,
         },
         &mut case,

@@ -7,6 +7,7 @@ use super::{
 use crate::model::{
     census::{Census, CensusRow, Counted, Heap, RuntimeView},
     finding::{Class, Resource, Verdict},
+    runtime,
 };
 
 fn row(counted: Counted, name: &str, count: u64, bytes: Option<u64>, oldest: Option<f64>) -> CensusRow {
@@ -20,15 +21,19 @@ fn row(counted: Counted, name: &str, count: u64, bytes: Option<u64>, oldest: Opt
     }
 }
 
-/// A census now.
+/// A census of Go now.
 fn counted(world: &mut World, heap: Heap, rows: Vec<CensusRow>) {
+    counted_by(world, runtime::GO, heap, rows);
+}
+
+fn counted_by(world: &mut World, runtime: &str, heap: Heap, rows: Vec<CensusRow>) {
     let census = Census {
         process: world.id,
         taken_ns: world.moment().monotonic_ns,
         took_ns: 0,
         read_bytes: 0,
         views: vec![RuntimeView {
-            runtime: "go".to_owned(),
+            runtime: runtime.to_owned(),
             heap,
             rows,
             ..RuntimeView::default()
@@ -39,6 +44,10 @@ fn counted(world: &mut World, heap: Heap, rows: Vec<CensusRow>) {
 
 /// Two MiB a second that stay, and every 15 s a census whose live heap has grown by so much of it.
 fn grow(world: &mut World, live: fn(u64) -> u64) {
+    grow_by(world, runtime::GO, live);
+}
+
+fn grow_by(world: &mut World, runtime: &str, live: fn(u64) -> u64) {
     touch(world, 2);
     if world.second.is_multiple_of(15) {
         let heap = Heap {
@@ -55,7 +64,7 @@ fn grow(world: &mut World, live: fn(u64) -> u64) {
             Some(live(entries * 20_000)),
             None,
         )];
-        counted(world, heap, rows);
+        counted_by(world, runtime, heap, rows);
     }
 }
 
@@ -85,6 +94,25 @@ fn what_is_kept_for_a_quarter_of_an_hour_and_longer_is_suspected() {
         grow(world, |all| all);
     });
     assert!(suspected.is_some(), "{:?}", world.judgement(Resource::Memory));
+}
+
+#[test]
+fn what_a_collector_accesses_is_not_in_use_for_that() {
+    let judged = |runtime: &'static str| {
+        let mut world = World::new(600, Seen::Touched);
+        let until = Verdict::Suspected;
+        seconds_until(&mut world, until, 1_500, Resource::Memory, |world| {
+            grow_by(world, runtime, |all| all);
+        });
+        let judgement = world.judgement(Resource::Memory).unwrap();
+        let in_use = judgement
+            .evidence
+            .iter()
+            .any(|evidence| evidence.name == "in-use");
+        (judgement.verdict, in_use)
+    };
+    assert_eq!(judged(runtime::GO), (Verdict::Suspected, false));
+    assert_eq!(judged(runtime::GLIBC), (Verdict::Growing, true));
 }
 
 #[test]
