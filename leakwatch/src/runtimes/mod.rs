@@ -79,6 +79,8 @@ const APART_NS: u64 = 15 * SECOND_NS;
 const REST: u64 = 30;
 /// All together rest this many times what the last one took of it: they have a tenth of one processor at the most.
 const REST_OF_ALL: u64 = 9;
+/// What a census costs at the least, nanoseconds, and one that was never taken.
+const LEAST_COST_NS: u64 = 5_000_000;
 /// Who was not asked for so long does not wait for a turn, nanoseconds.
 const WAITS_NS: u64 = 3 * SECOND_NS;
 /// The same for whoever is waited for.
@@ -145,6 +147,8 @@ struct Subject {
     asked_ns: u64,
     /// Not before.
     due_ns: u64,
+    /// Time of a processor that the last one took, nanoseconds.
+    cost_ns: u64,
     done: Option<Census>,
 }
 
@@ -161,6 +165,7 @@ impl Censuses for CensusTaker {
         let subject = self.subjects.entry(key).or_insert(Subject {
             asked_ns: now_ns,
             due_ns: now_ns,
+            cost_ns: LEAST_COST_NS,
             done: None,
         });
         subject.asked_ns = now_ns;
@@ -183,11 +188,16 @@ pub fn census_now(pid: u32, now_ns: u64) -> Option<Census> {
 }
 
 impl CensusTaker {
-    /// Whether nobody who still asks has waited for longer.
+    /// Whether of all who still ask it has waited for longest by what it costs (highest response ratio next: who costs little
+    /// does not wait for who costs much, and nobody waits for ever).
     fn is_next(&self, key: Key, now_ns: u64) -> bool {
         let waits = |(_, of): &(&Key, &Subject)| now_ns.saturating_sub(of.asked_ns) < WAITS_NS;
         let waiting = self.subjects.iter().filter(waits);
-        let next = waiting.min_by_key(|(key, of)| (of.due_ns, **key));
+        let ratio = |of: &Subject| now_ns.saturating_sub(of.due_ns) as f64 / of.cost_ns as f64;
+        let next = waiting.max_by(|(a, of_a), (b, of_b)| {
+            let by_pid = || b.cmp(a);
+            ratio(of_a).total_cmp(&ratio(of_b)).then_with(by_pid)
+        });
         next.is_some_and(|(next, _)| *next == key)
     }
 
@@ -216,6 +226,7 @@ impl CensusTaker {
                 } else {
                     (APART_NS, REST)
                 };
+                subject.cost_ns = cost_ns.max(LEAST_COST_NS);
                 subject.due_ns = now_ns + apart.max(cost_ns.saturating_mul(rest));
                 subject.done = census;
                 self.rests_until_ns = now_ns + cost_ns.saturating_mul(REST_OF_ALL);
@@ -241,7 +252,7 @@ fn unknown(runtime: &str, version: Option<String>, why: &dyn fmt::Display) -> Ru
 
 #[cfg(test)]
 mod tests {
-    use super::{CensusTaker, Key, SECOND_NS, Subject, WAITS_NS};
+    use super::{CensusTaker, Key, LEAST_COST_NS, SECOND_NS, Subject, WAITS_NS};
     use crate::model::identity::ProcessId;
 
     fn key(pid: u32) -> Key {
@@ -250,22 +261,32 @@ mod tests {
     }
 
     #[test]
-    fn who_waited_longest_is_next_and_who_left_is_passed_over() {
+    fn who_waited_longest_for_what_it_costs_is_next_and_who_left_is_passed_over() {
         let mut taker = CensusTaker::default();
         let now_ns = 100 * SECOND_NS;
-        for (pid, asked_ns, due_ns) in [(1, now_ns, 90), (2, now_ns, 80), (3, now_ns - WAITS_NS, 70)] {
-            let due_ns = due_ns * SECOND_NS;
-            let done = None;
-            taker.subjects.insert(
-                key(pid),
-                Subject {
-                    asked_ns,
-                    due_ns,
-                    done,
-                },
-            );
+        let mut add = |pid, asked_ns, due, cost| {
+            let subject = Subject {
+                asked_ns,
+                due_ns: due * SECOND_NS,
+                cost_ns: cost * LEAST_COST_NS,
+                done: None,
+            };
+            taker.subjects.insert(key(pid), subject);
+        };
+        add(1, now_ns, 90, 1);
+        add(2, now_ns, 80, 1);
+        add(3, now_ns - WAITS_NS, 70, 1);
+        add(4, now_ns, 70, 2);
+        let next = [1, 2, 3, 4].map(|pid| taker.is_next(key(pid), now_ns));
+        assert_eq!(next, [false, true, false, false]);
+        // In the end it has its turn.
+        let later_ns = now_ns + 20 * SECOND_NS;
+        taker.subjects.get_mut(&key(2)).unwrap().due_ns = later_ns - 10 * SECOND_NS;
+        for subject in taker.subjects.values_mut() {
+            subject.asked_ns = later_ns;
         }
-        let next = [1, 2, 3].map(|pid| taker.is_next(key(pid), now_ns));
-        assert_eq!(next, [false, true, false]);
+        taker.subjects.remove(&key(1));
+        taker.subjects.remove(&key(3));
+        assert!(taker.is_next(key(4), later_ns));
     }
 }
