@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Seek as _},
     os::unix::fs::FileExt as _,
 };
 
@@ -133,6 +133,14 @@ impl Target {
     /// What it maps, in ascending order.
     pub(super) fn mappings(&self) -> &[Mapping] {
         &self.mappings
+    }
+
+    /// Where the mapping that begins there ends by now; `None` when none begins there any more.
+    pub(super) fn ends_now(&self, start: u64) -> Option<u64> {
+        (&self.maps).rewind().ok()?;
+        let mappings = parse(&self.maps).ok()?;
+        let it = mappings.iter().find(|mapping| mapping.start == start)?;
+        Some(it.end)
     }
 
     /// The mapping of an address.

@@ -26,7 +26,12 @@ pub(in crate::runtimes) fn read(bytes: &[u8]) {
         let files = vec![start..end];
         let mut tally = Tally::new(files.clone());
         for region in heaps.regions {
-            if let Ok(ended) = walk::walk(&mut memory, region, |chunk| tally.chunk(chunk)) {
+            if let Ok(ended) = walk::walk(
+                &mut memory,
+                region,
+                |memory| heaps::ends_now(memory, region, |_| None),
+                |chunk| tally.chunk(chunk),
+            ) {
                 tally.end(ended);
             }
         }

@@ -2,11 +2,13 @@
 
 use super::{
     layout::{FLAGS, HEADER, HEAP_MAX, IS_MMAPPED, Layout},
-    walk::Region,
+    walk::{Region, WhichHeap},
 };
 use crate::{runtimes::target::Mapping, target_memory::TargetMemory};
 
 const PAGE: u64 = 4096;
+/// Offset of `heap_info.size`.
+const SIZE: u64 = 16;
 /// Heaps of other arenas at the most; glibc makes 8 arenas a CPU.
 const MAX_HEAPS: usize = 8192;
 /// Blocks with a mapping of their own at the most; glibc's own limit (`M_MMAP_MAX`) is 65,536.
@@ -36,12 +38,27 @@ pub(super) fn find(memory: &mut impl TargetMemory, mappings: &[Mapping], layout:
             heaps.regions.push(Region {
                 first: mapping.start,
                 end: mapping.end,
+                heap: WhichHeap::Main,
             });
         } else if mapping.is_anonymous() && mapping.name.is_empty() && !heaps.arena(memory, mapping, layout) {
             heaps.blocks(memory, mapping);
         }
     }
     heaps
+}
+
+/// Where a region ends now, which its process may have changed since; `of_mapping` says it of the mapping that begins there.
+pub(super) fn ends_now(
+    memory: &mut impl TargetMemory,
+    region: Region,
+    of_mapping: impl FnOnce(u64) -> Option<u64>,
+) -> Option<u64> {
+    let WhichHeap::OfArena { size: at } = region.heap else {
+        return of_mapping(region.first);
+    };
+    let [size] = memory.words(at).ok()?;
+    let is_sound = size.is_multiple_of(PAGE) && (PAGE..=HEAP_MAX).contains(&size);
+    is_sound.then(|| at - SIZE + size)
 }
 
 impl Heaps {
@@ -68,6 +85,7 @@ impl Heaps {
                             heap + layout.heap_info
                         },
                         end: heap + size,
+                        heap: WhichHeap::OfArena { size: heap + SIZE },
                     });
                 }
             }

@@ -50,7 +50,8 @@ fn read(target: &Target, memory: &mut Memory, view: &mut RuntimeView) -> Result<
     let mut tally = Tally::new(files.clone());
     let mut broken = None;
     for &region in &heaps.regions {
-        match walk::walk(memory, region, |chunk| tally.chunk(chunk)) {
+        let ends_now = |memory: &mut _| heaps::ends_now(memory, region, |start| target.ends_now(start));
+        match walk::walk(memory, region, ends_now, |chunk| tally.chunk(chunk)) {
             Ok(ended) => tally.end(ended),
             Err(Broken::Chunk) => broken = Some(Unknown::Layout("a chunk of its heap")),
             Err(Broken::Unreadable(error)) => broken = Some(error.into()),

@@ -12,6 +12,8 @@ use crate::target_memory::TargetMemory;
 const WINDOW: u64 = 64 << 10;
 /// How often a window is read again before the heap is called broken.
 const TRIES: u32 = 8;
+/// How often a heap is found to end elsewhere by now: what grows while it is walked is caught up with.
+const MAX_MOVES: u32 = 16;
 /// Fenceposts that follow one another: two where the main heap goes on elsewhere.
 const MAX_FENCEPOSTS: u32 = 2;
 
@@ -22,6 +24,17 @@ pub(super) struct Region {
     pub(super) first: u64,
     /// Behind the last one.
     pub(super) end: u64,
+    /// Which heap it is, by how to ask where it ends.
+    pub(super) heap: WhichHeap,
+}
+
+/// Heaps grow in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WhichHeap {
+    /// `[heap]`, with the program break.
+    Main,
+    /// One of another arena: its size stands at this address.
+    OfArena { size: u64 },
 }
 
 /// A chunk that is no fencepost and not the top.
@@ -52,12 +65,14 @@ pub(super) struct Ended {
     pub(super) foreign: u64,
 }
 
-/// Gives every chunk of `region` to `chunk`, once.
-pub(super) fn walk(
-    memory: &mut impl TargetMemory,
+/// Gives every chunk of `region` to `chunk`, once. `ends_now` says where it ends by now, when it did not where it should.
+pub(super) fn walk<M: TargetMemory>(
+    memory: &mut M,
     region: Region,
+    mut ends_now: impl FnMut(&mut M) -> Option<u64>,
     mut chunk: impl FnMut(Chunk),
 ) -> Result<Ended, Broken> {
+    let (mut end, mut moves) = (region.end, 0);
     let mut buffer = Vec::new();
     let mut place = Place {
         at: region.first,
@@ -68,14 +83,21 @@ pub(super) fn walk(
     loop {
         let mut tries = 0;
         let step = loop {
-            let length = (region.end - place.at).min(WINDOW);
+            let length = (end - place.at).min(WINDOW);
             buffer.resize(usize::try_from(length).unwrap_or(0), 0);
-            memory.read(place.at, &mut buffer).map_err(Broken::Unreadable)?;
             chunks.clear();
             tries += 1;
-            match place.through(&buffer, region.end, &mut chunks) {
-                Err(_) if tries < TRIES => {}
-                step => break step?,
+            let read = memory.read(place.at, &mut buffer).map_err(Broken::Unreadable);
+            match read.and_then(|()| place.through(&buffer, end, &mut chunks)) {
+                Err(broken) => {
+                    let moved = ends_now(memory).filter(|&now| now != end && now > place.at);
+                    if let Some(now) = moved.filter(|_| moves < MAX_MOVES) {
+                        (end, moves, tries) = (now, moves + 1, 0);
+                    } else if tries == TRIES {
+                        return Err(broken);
+                    }
+                }
+                Ok(step) => break step,
             }
         };
         chunks.drain(..).for_each(&mut chunk);
@@ -206,13 +228,23 @@ mod tests {
         let region = Region {
             first: BASE,
             end: BASE + total,
+            heap: WhichHeap::Main,
         };
         (memory, region)
     }
 
     fn sums(memory: &mut MadeUp, region: Region) -> Result<([u64; 2], Ended), Broken> {
+        sums_until(memory, region, None)
+    }
+
+    fn sums_until(
+        memory: &mut MadeUp,
+        region: Region,
+        ends_now: Option<u64>,
+    ) -> Result<([u64; 2], Ended), Broken> {
         let mut bytes = [0, 0];
-        let ended = walk(memory, region, |chunk| {
+        let ends_now = |_: &mut MadeUp| ends_now;
+        let ended = walk(memory, region, ends_now, |chunk| {
             bytes[usize::from(chunk.in_use)] += chunk.size;
         })?;
         Ok((bytes, ended))
@@ -230,6 +262,21 @@ mod tests {
                 foreign: 0
             }
         );
+    }
+
+    #[test]
+    fn what_grows_or_shrinks_meanwhile_is_walked_to_its_new_end() {
+        let (mut memory, region) = heap(&[(48, true), (80_000, true), (4_000, false), (64, true)], 4_096);
+        let whole = sums(&mut memory, region).expect("whole");
+        for before in [region.end - 8_000, region.end - 4_096 - 16, region.end + 8_192] {
+            let then = Region {
+                end: before,
+                ..region
+            };
+            assert!(sums(&mut memory, then).is_err(), "{before:#x}");
+            let caught_up = sums_until(&mut memory, then, Some(region.end)).expect("caught up");
+            assert_eq!(caught_up, whole);
+        }
     }
 
     #[test]
@@ -270,9 +317,9 @@ mod tests {
         )) {
             let mut memory = MadeUp::default();
             memory.put_words(BASE, &words);
-            let region = Region { first: BASE, end: BASE + words.len() as u64 * 8 };
+            let region = Region { first: BASE, end: BASE + words.len() as u64 * 8, heap: WhichHeap::Main };
             let mut chunks = 0;
-            let _ = walk(&mut memory, region, |_| chunks += 1);
+            let _ = walk(&mut memory, region, |_| None, |_| chunks += 1);
             prop_assert!(chunks <= words.len());
         }
     }
