@@ -5,9 +5,10 @@
 //! its entries in is not among them. Text, numbers and other objects that cannot refer to others are in no list. The process runs on meanwhile, so a list may
 //! lead to an object that is not in it any more; then the walk goes on from one of the last that still are.
 
-use std::{collections::HashMap, io};
+use std::io;
 
 use bytemuck::AnyBitPattern;
+use hashbrown::{HashMap, hash_map::Entry};
 
 use super::{
     layout::Collector,
@@ -56,9 +57,10 @@ struct Tracked {
     own: [u64; 3],
 }
 
-/// What was counted of one type.
-#[derive(Clone, Debug, Default)]
-struct Count {
+/// A type, and what was counted of it.
+#[derive(Clone, Debug)]
+struct Tally {
+    of: Type,
     objects: u64,
     items: u64,
 }
@@ -122,8 +124,7 @@ pub(super) fn objects(process: &Process, memory: &mut Memory) -> Result<Objects,
 struct Walk<'a> {
     process: &'a Process,
     memory: &'a mut Memory,
-    counts: HashMap<u64, Count>,
-    types: HashMap<u64, Type>,
+    tallies: HashMap<u64, Tally>,
     objects: u64,
     mended: u32,
     incomplete: Option<&'static str>,
@@ -134,8 +135,7 @@ impl<'a> Walk<'a> {
         Self {
             process,
             memory,
-            counts: HashMap::new(),
-            types: HashMap::new(),
+            tallies: HashMap::new(),
             objects: 0,
             mended: 0,
             incomplete: None,
@@ -199,16 +199,16 @@ impl<'a> Walk<'a> {
     fn object(&mut self, head: u64) -> Option<u64> {
         let tracked = self.tracked(head).ok()?;
         let next = tracked.next & !MARKS;
-        if next == 0 || !self.is_type(tracked.type_of) {
+        if next == 0 {
             return None;
         }
-        let count = self.counts.entry(tracked.type_of).or_default();
-        count.objects += 1;
-        self.objects += 1;
-        if let Some(word) = self.types.get(&tracked.type_of).and_then(|found| found.items) {
+        let tally = self.tally(tracked.type_of)?;
+        tally.objects += 1;
+        if let Some(word) = tally.of.items {
             let items = tracked.own[word].min(MAX_ITEMS);
-            count.items = count.items.saturating_add(items);
+            tally.items = tally.items.saturating_add(items);
         }
+        self.objects += 1;
         Some(next)
     }
 
@@ -250,21 +250,24 @@ impl<'a> Walk<'a> {
 
     fn is_object(&mut self, head: u64) -> bool {
         let begins: io::Result<[u64; 4]> = self.memory.value(head);
-        begins.is_ok_and(|[next, _, _, type_of]| next != 0 && self.is_type(type_of))
+        begins.is_ok_and(|[next, _, _, type_of]| next != 0 && self.tally(type_of).is_some())
     }
 
-    fn is_type(&mut self, address: u64) -> bool {
-        if self.types.contains_key(&address) {
-            return true;
+    /// What is counted of the type there; `None` when there is none.
+    fn tally(&mut self, address: u64) -> Option<&mut Tally> {
+        let is_full = self.tallies.len() >= MAX_TYPES;
+        match self.tallies.entry(address) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(_) if is_full => None,
+            Entry::Vacant(new) => {
+                let of = Type::read(self.process, self.memory, address)?;
+                Some(new.insert(Tally {
+                    of,
+                    objects: 0,
+                    items: 0,
+                }))
+            }
         }
-        if self.types.len() >= MAX_TYPES {
-            return false;
-        }
-        let Some(found) = Type::read(self.process, self.memory, address) else {
-            return false;
-        };
-        self.types.insert(address, found);
-        true
     }
 
     /// One row for each name: types of the same name are told apart by nothing that stays the same.
@@ -272,20 +275,16 @@ impl<'a> Walk<'a> {
         let Self {
             process,
             memory,
-            counts,
-            types,
+            tallies,
             ..
         } = self;
         let mut rows: HashMap<String, (u64, u64)> = HashMap::new();
-        for (address, count) in counts {
-            let Some(found) = types.get(&address) else {
-                continue;
-            };
-            let name = types::name(process, memory, address, found);
+        for (address, tally) in tallies.iter().filter(|(_, tally)| tally.objects > 0) {
+            let name = types::name(process, memory, *address, &tally.of);
             let (objects, bytes) = rows.entry(name).or_default();
-            *objects += count.objects;
-            let own = count.objects.saturating_mul(HEAD + found.basic_size);
-            let items = count.items.saturating_mul(ITEM);
+            *objects += tally.objects;
+            let own = tally.objects.saturating_mul(HEAD + tally.of.basic_size);
+            let items = tally.items.saturating_mul(ITEM);
             *bytes = bytes.saturating_add(own).saturating_add(items);
         }
         rows.into_iter()

@@ -3,12 +3,11 @@
 //! Garbage that was not swept yet counts as well. Where no object begins, the walk goes on at the next word that points to a
 //! map; what lies between is counted as not covered.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::{
     model::census::{CensusRow, Counted},
     runtimes::memory::Memory,
-    target_memory::TargetMemory,
     v8::{
         class::Name,
         object::{Objects, pointed},
@@ -90,9 +89,9 @@ impl<'a> Classes<'a> {
         }
         let mut at = usize::try_from(page.start - address).unwrap_or(usize::MAX);
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= 8) {
-            let size = self.length(rest).filter(|&size| size <= rest.len());
-            if let Some(size) = size {
-                self.count(address + at as u64, rest, size as u64);
+            let object = self.object(rest).filter(|&(_, size)| size <= rest.len());
+            if let Some((class, size)) = object {
+                self.count(class, rest, size as u64);
                 at += size;
             } else {
                 self.lost += if rest[..8] == [0; 8] { 0 } else { 8 };
@@ -108,27 +107,27 @@ impl<'a> Classes<'a> {
             return;
         }
         let known = self.known(&object);
-        let size = known.and_then(|known| known.shape.size(&object));
-        match size.filter(|&size| size <= page.size) {
-            Some(size) => self.count(page.start, &object, size),
+        let sized = known.and_then(|known| Some((known.class, known.shape.size(&object)?)));
+        match sized.filter(|&(_, size)| size <= page.size) {
+            Some((class, size)) => self.count(class, &object, size),
             None => self.lost += page.allocated,
         }
     }
 
-    /// Bytes of the object that begins there; nothing when none does, or when its length cannot be.
-    fn length(&mut self, rest: &[u8]) -> Option<usize> {
-        let known = self.known(rest)?;
-        if known.shape == Shape::Unknown {
+    /// Class and bytes of the object that begins there; nothing when none does, or when its length cannot be.
+    fn object(&mut self, rest: &[u8]) -> Option<(Class, usize)> {
+        let Known { shape, class } = self.known(rest)?;
+        if shape == Shape::Unknown {
             // Up to the next one: no object of such a shape points to a map, but weakly.
             let next = (8..rest.len())
                 .step_by(8)
                 .find(|&at| self.known(&rest[at..]).is_some());
-            return Some(next.unwrap_or(rest.len()));
+            return Some((class, next.unwrap_or(rest.len())));
         }
         let mut object = [0; HEADER];
         let length = rest.len().min(HEADER);
         object[..length].copy_from_slice(&rest[..length]);
-        usize::try_from(known.shape.size(&object)?).ok()
+        Some((class, usize::try_from(shape.size(&object)?).ok()?))
     }
 
     /// What the object is whose first word this is.
@@ -153,12 +152,11 @@ impl<'a> Classes<'a> {
         known
     }
 
-    fn count(&mut self, address: u64, object: &[u8], size: u64) {
+    fn count(&mut self, class: Class, object: &[u8], size: u64) {
         self.covered += size;
-        let Some(known) = self.known(object) else { return };
-        let class = match known.class {
+        let class = match class {
             Class::Number(class) => Some(class),
-            Class::Function => self.function(address),
+            Class::Function => self.function(object),
             Class::Nothing => None,
         };
         if let Some((count, bytes)) = class.and_then(|class| self.counts.get_mut(class)) {
@@ -168,9 +166,9 @@ impl<'a> Classes<'a> {
     }
 
     /// The class of a function: all closures of one function in the source.
-    fn function(&mut self, address: u64) -> Option<usize> {
-        let at = address + self.objects.layout.function.shared;
-        let shared = self.objects.memory.word(at).ok()?;
+    fn function(&mut self, object: &[u8]) -> Option<usize> {
+        let at = usize::try_from(self.objects.layout.function.shared).ok()?;
+        let shared = u64::from_le_bytes(*object.get(at..)?.first_chunk()?);
         if let Some(&class) = self.functions.get(&shared) {
             return Some(class);
         }
