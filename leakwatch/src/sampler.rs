@@ -82,6 +82,7 @@ impl Sampler {
     /// # Errors
     /// When nothing could be observed.
     pub fn attach(options: &LoadOptions, host_name: String) -> Result<Self, KernelError> {
+        own_use::bound_freed_memory();
         let setup = Setup {
             host_name,
             fault_period_bytes: options.fault_period * rustix::param::page_size() as u64,
@@ -180,6 +181,7 @@ impl Sampler {
         self.follow_interpreters(reading.moment.monotonic_ns);
         if self.ticks.is_multiple_of(TICKS_PER_SWEEP) {
             self.call_sites.sweep(self.pipeline.host());
+            own_use::give_back_freed_memory();
         }
         if self.ticks % TICKS_PER_SAVE == TICKS_PER_SAVE - 1 {
             self.save();

@@ -59,8 +59,7 @@ fn one_that_ends_meanwhile_is_counted_whole_or_not_at_all() -> Result<()> {
             let census: Census = serde_json::from_slice(&output.stdout)?;
             let counted = view(&census, program.runtime)?;
             if counted.unknown.is_none() {
-                compare(counted, view(&reference, program.runtime)?)
-                    .with_context(|| program.runtime)?;
+                compare(counted, view(&reference, program.runtime)?).with_context(|| program.runtime)?;
                 whole += 1;
             } else {
                 unknown += 1;
