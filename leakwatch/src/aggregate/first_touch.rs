@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use leakwatch_common::kind::Kind;
+use leakwatch_common::{kind::Kind, stack::StackTaken};
 
 use super::{
     cohorts::Cohorts,
@@ -22,6 +22,8 @@ struct Touch {
     stack: StackId,
     weight: u64,
     since_ns: u64,
+    /// The same by the clock of the programs, by which changes of the address space are told.
+    touched_ns: u64,
 }
 
 /// Sampled pages of one process, by address.
@@ -46,9 +48,10 @@ pub struct Touched {
 }
 
 impl FirstTouch {
-    /// `stack` touched the page at `address`; the sample stands for `weight` periods.
-    pub fn touched(&mut self, address: u64, stack: StackId, weight: u64, now_ns: u64) {
-        let page = address & !(PAGE - 1);
+    /// `stack` touched the page that is `taken.item`; the sample stands for `taken.weight` periods.
+    pub fn touched(&mut self, taken: &StackTaken, stack: StackId, now_ns: u64) {
+        let page = taken.item & !(PAGE - 1);
+        let weight = u64::from(taken.weight);
         let full = self.samples.len() >= super::sites::MAX_STACKS;
         let stack = if self.samples.contains_key(&stack) || !full {
             stack
@@ -66,6 +69,7 @@ impl FirstTouch {
             stack,
             weight,
             since_ns: now_ns,
+            touched_ns: taken.time_ns,
         };
         if let Some(before) = self.pages.insert(page, touch) {
             // It was given back in between.
@@ -83,13 +87,16 @@ impl FirstTouch {
         self.pages.retain(|&page, _| keeps(page, thinning));
     }
 
-    /// `len` bytes at `address` were given back.
-    pub fn given_back(&mut self, address: u64, len: u64, now_ns: u64) {
+    /// What was touched of `len` bytes at `address` before `until_ns` of the programs' clock was given back. What was touched
+    /// later is in a new mapping there: changes are told after the touches of the same reading.
+    pub fn given_back(&mut self, address: u64, len: u64, until_ns: u64, now_ns: u64) {
         let end = address.saturating_add(len);
         if address >= end {
             return;
         }
-        let gone: Vec<u64> = self.pages.range(address..end).map(|(&page, _)| page).collect();
+        let pages = self.pages.range(address..end);
+        let gone = pages.filter(|(_, touch)| touch.touched_ns < until_ns);
+        let gone: Vec<u64> = gone.map(|(&page, _)| page).collect();
         self.not_resident(&gone, now_ns);
     }
 
@@ -160,31 +167,54 @@ fn keeps(page: u64, thinning: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytemuck::Zeroable as _;
+
     use super::*;
 
     const MAP: u64 = 0x7f00_0000_0000;
+
+    /// Both clocks show the same.
+    fn touched(touch: &mut FirstTouch, item: u64, stack: u32, weight: u32, now_ns: u64) {
+        let taken = StackTaken {
+            item,
+            weight,
+            time_ns: now_ns,
+            ..StackTaken::zeroed()
+        };
+        touch.touched(&taken, StackId(stack), now_ns);
+    }
 
     #[test]
     fn what_is_given_back_is_not_held() {
         let mut touch = FirstTouch::default();
         for page in 0..100 {
-            touch.touched(MAP + page * PAGE + 8, StackId(1), 1, page);
+            touched(&mut touch, MAP + page * PAGE + 8, 1, 1, page);
         }
-        touch.given_back(MAP, 50 * PAGE, 1_000);
+        touch.given_back(MAP, 50 * PAGE, 1_000, 1_000);
         touch.not_resident(&[MAP + 60 * PAGE], 1_000);
         let held = touch.held().remove(&StackId(1)).unwrap();
         assert_eq!((held.live, held.oldest_ns), (49, Some(50)));
         assert_eq!(touch.samples().next(), Some((StackId(1), 100, 100)));
         assert_eq!(touch.stacks().next().unwrap().1.lifetimes.count(), 51);
-        touch.given_back(0, u64::MAX, 1_000);
+        touch.given_back(0, u64::MAX, 1_000, 1_000);
         assert!(touch.held().is_empty());
+    }
+
+    #[test]
+    fn what_is_touched_after_a_change_is_not_given_back_by_it() {
+        let mut touch = FirstTouch::default();
+        for page in 0..100 {
+            touched(&mut touch, MAP + page * PAGE, 1, 1, page);
+        }
+        touch.given_back(MAP, 100 * PAGE, 40, 1_000);
+        assert_eq!(touch.held()[&StackId(1)].live, 60);
     }
 
     #[test]
     fn a_page_belongs_to_who_touched_it_last() {
         let mut touch = FirstTouch::default();
-        touch.touched(MAP, StackId(1), 1, 1);
-        touch.touched(MAP + 1, StackId(2), 1, 2);
+        touched(&mut touch, MAP, 1, 1, 1);
+        touched(&mut touch, MAP + 1, 2, 1, 2);
         assert_eq!(touch.held().keys().collect::<Vec<_>>(), [&StackId(2)]);
     }
 
@@ -193,7 +223,7 @@ mod tests {
         let mut touch = FirstTouch::default();
         let pages = 40 * MAX_PAGES as u64;
         for page in 0..pages {
-            touch.touched(MAP + page * 256 * PAGE, StackId(1), 2, page);
+            touched(&mut touch, MAP + page * 256 * PAGE, 1, 2, page);
         }
         assert!(touch.pages().len() <= MAX_PAGES);
         let live = touch.held()[&StackId(1)].live as f64;

@@ -18,6 +18,7 @@ use leakwatch_common::{
     counter::Counter,
     kind::Kind,
     levels::{FileRow, TaskRow, ThreadRow, VmaRow},
+    record::Header,
 };
 
 pub use self::process::Process;
@@ -235,6 +236,7 @@ impl Host {
                 && process.changes < counted
             {
                 process.changes = counted;
+                process.brk = process.row.brk;
                 process.mappings.forget();
                 process.sites.forget_mappings();
             }
@@ -260,9 +262,9 @@ impl Host {
             return;
         }
         let id = unwind.copied(stack);
-        let (weight, now_ns) = (u64::from(taken.weight), moment.monotonic_ns);
+        let now_ns = moment.monotonic_ns;
         if kind == Kind::FirstTouch {
-            process.first_touch.touched(taken.item, id, weight, now_ns);
+            process.first_touch.touched(taken, id, now_ns);
             self.pages += 1;
             if self.pages > MAX_PAGES {
                 process.first_touch.thin();
@@ -273,7 +275,7 @@ impl Host {
             sample: taken.sample,
             kind,
             stack: id,
-            weight,
+            weight: taken.weight.into(),
             item: taken.item,
             now_ns,
         });
@@ -354,14 +356,15 @@ impl Host {
                 self.died(closed.header.tgid, closed.sample, lifetime_ns);
             }
             Record::Mapped(change) => {
-                self.given_back(now_ns, change.header.tgid, change.addr, change.len);
+                // What was touched in the same moment is in the new mapping.
+                self.given_back(now_ns, change.header, (change.addr, change.len));
                 self.took(change.header.tgid, change.sample, change.len);
                 self.mappings(now_ns, change.header.tgid, |mappings| {
                     mappings.map(change.addr, change.len, change.sample);
                 });
             }
             Record::Unmapped(change) => {
-                self.given_back(now_ns, change.header.tgid, change.addr, change.len);
+                self.given_back(now_ns, through(change.header), (change.addr, change.len));
                 self.mappings(now_ns, change.header.tgid, |mappings| {
                     mappings.unmap(change.addr, change.len);
                 });
@@ -374,15 +377,17 @@ impl Host {
                 );
             }),
             Record::Discarded(change) => {
-                self.given_back(now_ns, change.header.tgid, change.addr, change.len);
+                self.given_back(now_ns, through(change.header), (change.addr, change.len));
                 self.mappings(now_ns, change.header.tgid, |_| {});
             }
             Record::BrkSet(change) => {
                 if let Some(process) = self.processes.get_mut(&change.header.tgid) {
                     let before = std::mem::replace(&mut process.brk, change.addr);
+                    let given_back = before.saturating_sub(change.addr);
+                    let until_ns = through(change.header).time_ns;
                     process
                         .first_touch
-                        .given_back(change.addr, before.saturating_sub(change.addr), now_ns);
+                        .given_back(change.addr, given_back, until_ns, now_ns);
                     process
                         .sites
                         .took(change.sample, change.addr.saturating_sub(before));
@@ -404,9 +409,11 @@ impl Host {
         }
     }
 
-    fn given_back(&mut self, now_ns: u64, tgid: u32, addr: u64, len: u64) {
-        if let Some(process) = self.processes.get_mut(&tgid) {
-            process.first_touch.given_back(addr, len, now_ns);
+    /// What its process had touched there before `change` was given back.
+    fn given_back(&mut self, now_ns: u64, change: Header, (addr, len): (u64, u64)) {
+        if let Some(process) = self.processes.get_mut(&change.tgid) {
+            let until_ns = change.time_ns;
+            process.first_touch.given_back(addr, len, until_ns, now_ns);
         }
     }
 
@@ -425,6 +432,14 @@ impl Host {
             process.sites.unmapped(sample, now_ns);
         }
         self.ranges = self.ranges + process.mappings.len() - before;
+    }
+}
+
+/// A change that takes what was touched in the same moment, too: the programs' clock is coarse.
+fn through(change: Header) -> Header {
+    Header {
+        time_ns: change.time_ns.saturating_add(1),
+        ..change
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Process {
     pub mappings: Mappings,
     /// Changes of its address space that were sent, or known to be lost.
     pub(super) changes: u64,
-    /// The program break as last seen.
+    /// The program break as of the last change that was told: that of the row is newer.
     pub(super) brk: u64,
     /// The pass that saw it last.
     pub(super) pass: u64,
@@ -79,8 +79,8 @@ impl Process {
             self.first_touch = FirstTouch::default();
             self.sites = Sites::default();
             self.waiting = None;
+            self.brk = row.brk;
         }
-        self.brk = row.brk;
         self.row = row;
         self.fd_kinds = None;
         self.window.push(moment.monotonic_ns, self.amounts());

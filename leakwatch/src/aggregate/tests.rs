@@ -1,8 +1,12 @@
 use bytes::Bytes;
-use leakwatch_common::stack::StackTaken;
+use leakwatch_common::{
+    record::{AddressSpaceChanged, Header, RecordKind},
+    stack::StackTaken,
+};
 
 use super::{
-    CopiedStack, Counter, Host, Kind, Moment, ProcessId, Reading, StackId, TaskRow, ThreadRow, Totals, Unwind,
+    CopiedStack, Counter, Host, Kind, Moment, ProcessId, Reading, Record, StackId, TaskRow, ThreadRow,
+    Totals, Unwind,
 };
 
 const PID: u32 = 42;
@@ -66,6 +70,49 @@ fn live(host: &Host) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = sites.survivors().map(|survivor| survivor.kind).collect();
     kinds.sort_unstable();
     kinds
+}
+
+/// A heap that grows by a page at a time, each touched as soon as it is there; all of it comes with one reading, in which the
+/// row is the newest, then come touches, then changes.
+#[test]
+fn a_heap_that_grew_many_times_since_the_last_reading_is_held() {
+    const PAGE: u64 = 4096;
+    let row = |brk| TaskRow {
+        start_boottime_ns: START_NS,
+        tgid: PID,
+        brk,
+        ..bytemuck::Zeroable::zeroed()
+    };
+    let touch = |page| {
+        let mut touch = birth(0, Kind::FirstTouch);
+        (touch.taken.item, touch.taken.time_ns) = (page * PAGE, page);
+        touch
+    };
+    let set = |page: u64, brk: u64| {
+        Record::BrkSet(AddressSpaceChanged {
+            header: Header {
+                kind: RecordKind::BrkSet as u32,
+                tgid: PID,
+                time_ns: page,
+            },
+            addr: brk * PAGE,
+            ..bytemuck::Zeroable::zeroed()
+        })
+    };
+    let mut host = Host::default();
+    host.apply(at(1), Reading::Tasks(vec![row(PAGE)]), &mut Nowhere);
+    host.apply(at(2), Reading::Tasks(vec![row(101 * PAGE)]), &mut Nowhere);
+    host.apply(
+        at(2),
+        Reading::Stacks((1..=100).map(touch).collect()),
+        &mut Nowhere,
+    );
+    let grown = (1..=100).map(|page| set(page, page + 1));
+    host.apply(at(2), Reading::Records(grown.collect()), &mut Nowhere);
+    let held = |host: &Host| host.process(PID).unwrap().first_touch.pages().len();
+    assert_eq!(held(&host), 100);
+    host.apply(at(3), Reading::Records(vec![set(200, 41)]), &mut Nowhere);
+    assert_eq!(held(&host), 40);
 }
 
 #[test]
