@@ -16,10 +16,43 @@ use crate::model::confirm::{Confirmation, Wish};
 /// Processes with more resident memory are left alone, bytes: walking over 4 GiB takes a tenth of a second.
 const MAX_RESIDENT: u64 = 8 << 30;
 
-/// Clears the marks of access. `false` when that may not be, or the process is too large.
-pub(super) fn clear(pid: u32) -> bool {
-    resident(pid).is_some_and(|resident| resident <= MAX_RESIDENT)
-        && fs::write(format!("/proc/{pid}/clear_refs"), "2").is_ok()
+/// What was resident in each anonymous mapping when the marks of access were cleared, in ascending order.
+#[derive(Debug, Default)]
+pub(super) struct Cleared(Vec<Mapping>);
+
+/// Clears the marks of access. `None` when that may not be, or the process is too large.
+pub(super) fn clear(pid: u32) -> Option<Cleared> {
+    resident(pid).filter(|&resident| resident <= MAX_RESIDENT)?;
+    let mut mappings = Vec::new();
+    walk(smaps(pid).ok()?, &mut |mapping| {
+        if mapping.resident > 0 {
+            mappings.push(*mapping);
+        }
+    })
+    .ok()?;
+    fs::write(format!("/proc/{pid}/clear_refs"), "2").ok()?;
+    Some(Cleared(mappings))
+}
+
+impl Cleared {
+    /// Bytes that were resident between two addresses. The kernel joins mappings that lie side by side, and cuts them.
+    fn resident(&self, start: u64, end: u64) -> u64 {
+        let from = self.0.partition_point(|mapping| mapping.end <= start);
+        let within = self.0[from..].iter().take_while(|mapping| mapping.start < end);
+        within
+            .map(|mapping| {
+                let common = mapping.end.min(end) - mapping.start.max(start);
+                // Spread evenly, where it was cut.
+                u128::from(mapping.resident) * u128::from(common) / u128::from(mapping.end - mapping.start)
+            })
+            .sum::<u128>()
+            .try_into()
+            .unwrap_or(u64::MAX)
+    }
+}
+
+fn smaps(pid: u32) -> io::Result<BufReader<File>> {
+    Ok(BufReader::new(File::open(format!("/proc/{pid}/smaps"))?))
 }
 
 fn resident(pid: u32) -> Option<u64> {
@@ -30,17 +63,16 @@ fn resident(pid: u32) -> Option<u64> {
 
 /// What was accessed since. Of a mapping that was accessed in part, that part of the items in it counts as touched. Without
 /// items it is about all anonymous memory, in pages.
-pub(super) fn measure(wish: &Wish) -> io::Result<Confirmation> {
-    let smaps = File::open(format!("/proc/{}/smaps", wish.process.pid))?;
+pub(super) fn measure(wish: &Wish, cleared: &Cleared) -> io::Result<Confirmation> {
     let mut sum = Sum::default();
-    walk(BufReader::new(smaps), &mut |mapping| {
-        sum.add(mapping, &wish.items);
+    walk(smaps(wish.process.pid)?, &mut |mapping| {
+        sum.add(mapping, cleared.resident(mapping.start, mapping.end), &wish.items);
     })?;
     Ok(sum.confirmation(wish))
 }
 
 /// An anonymous mapping.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mapping {
     start: u64,
     end: u64,
@@ -55,18 +87,21 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, mapping: &Mapping, items: &[u64]) {
+    /// Adds a mapping of which so many bytes were resident before.
+    fn add(&mut self, mapping: &Mapping, before: u64, items: &[u64]) {
         let things = if items.is_empty() {
-            mapping.resident / rustix::param::page_size() as u64
+            before / rustix::param::page_size() as u64
         } else {
             let from = items.partition_point(|&item| item < mapping.start);
             let to = items.partition_point(|&item| item < mapping.end);
             (to - from) as u64
         };
         self.looked_at += things as f64;
-        // What is not resident was not accessed, or it would be.
-        if mapping.resident > 0 {
-            self.touched += things as f64 * mapping.accessed as f64 / mapping.resident as f64;
+        // What was not resident was not accessed, or it would have been. What came since was accessed to come, and is new.
+        if before > 0 {
+            let new = mapping.resident.saturating_sub(before);
+            let accessed = mapping.accessed.saturating_sub(new).min(before);
+            self.touched += things as f64 * accessed as f64 / before as f64;
         }
     }
 
@@ -168,7 +203,32 @@ Referenced:            0 kB
         let heap = 0x55d8_ba5f_3000;
         let items = [0x1000, heap, heap + 1, heap + 2, heap + 3, 0x7f54_60c0_0000];
         let mut sum = Sum::default();
-        walk(SMAPS, &mut |mapping| sum.add(mapping, &items)).unwrap();
+        walk(SMAPS, &mut |mapping| sum.add(mapping, mapping.resident, &items)).unwrap();
         assert_eq!((sum.looked_at, sum.touched), (5.0, 1.0));
+    }
+
+    #[test]
+    fn what_came_since_is_not_what_was_looked_at() {
+        let mapping = |start, end, resident, accessed| Mapping {
+            start,
+            end,
+            resident,
+            accessed,
+        };
+        // Two that were joined with a third that is new; then one that was cut in two.
+        let cleared = Cleared(vec![
+            mapping(0x1000, 0x3000, 0x2000, 0),
+            mapping(0x3000, 0x5000, 0x2000, 0),
+            mapping(0x9000, 0xd000, 0x4000, 0),
+        ]);
+        let touched = |now: Mapping| {
+            let mut sum = Sum::default();
+            sum.add(&now, cleared.resident(now.start, now.end), &[]);
+            (sum.looked_at, sum.touched)
+        };
+        assert_eq!(touched(mapping(0x1000, 0x7000, 0x6000, 0x2000)), (4.0, 0.0));
+        assert_eq!(touched(mapping(0x1000, 0x7000, 0x6000, 0x3000)), (4.0, 1.0));
+        assert_eq!(touched(mapping(0x9000, 0xa000, 0x1000, 0)), (1.0, 0.0));
+        assert_eq!(touched(mapping(0xe000, 0xf000, 0x1000, 0x1000)), (0.0, 0.0));
     }
 }

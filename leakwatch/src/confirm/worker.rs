@@ -9,7 +9,8 @@ use std::{
 use super::{
     descriptors,
     look::{Sights, at_once, compare},
-    memory, threads,
+    memory::{self, Cleared},
+    threads,
 };
 use crate::{
     model::{
@@ -24,7 +25,7 @@ use crate::{
 pub(super) enum Before {
     Seen(Sights),
     /// The marks of access are cleared.
-    Cleared,
+    Cleared(Cleared),
 }
 
 /// A look to take.
@@ -85,14 +86,15 @@ fn look(wish: &Wish, before: Option<Before>) -> Outcome {
     }
     let outcome = match before {
         None if is_of_memory(wish) => {
-            memory::clear(wish.process.pid).then_some(Outcome::First(Before::Cleared))
+            let cleared = memory::clear(wish.process.pid);
+            cleared.map(|cleared| Outcome::First(Before::Cleared(cleared)))
         }
         None => {
             let seen = sights(wish);
             let clear = at_once(wish, &seen);
             Some(clear.map_or(Outcome::First(Before::Seen(seen)), Outcome::Last))
         }
-        Some(Before::Cleared) => memory::measure(wish).ok().map(Outcome::Last),
+        Some(Before::Cleared(cleared)) => memory::measure(wish, &cleared).ok().map(Outcome::Last),
         Some(Before::Seen(before)) => Some(Outcome::Last(compare(wish, &before, &sights(wish)))),
     };
     outcome.unwrap_or(Outcome::Nothing)
