@@ -39,8 +39,8 @@ pub struct ExplainArgs {
     #[arg(short, long, value_name = "PID")]
     pub pid: NonZeroU32,
 
-    /// How long to observe: 30s, 5m; a bare number is seconds
-    #[arg(short, long, value_name = "TIME", default_value = "30s", value_parser = top::interval)]
+    /// How long to observe: 40s, 5m; a bare number is seconds
+    #[arg(short, long, value_name = "TIME", default_value = "40s", value_parser = top::interval)]
     pub duration: Duration,
 
     /// How to write the page

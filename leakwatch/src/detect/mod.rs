@@ -62,6 +62,8 @@ const MAX_WISHES: usize = 16;
 const MAX_ENDED: usize = 64;
 const ENDED_NS: u64 = 600 * SECOND_NS;
 const SECOND_NS: u64 = 1_000_000_000;
+/// A level that moves is called healthy once it was watched for so long: a climb takes eight buckets of four seconds.
+const SETTLING_NS: u64 = 32 * SECOND_NS;
 
 /// Sites are looked at so often, and as seldom while there are only a few samples of them.
 const LOOK_NS: u64 = 2 * SECOND_NS;
@@ -206,14 +208,14 @@ impl Detection {
         judgements
     }
 
-    /// The worst verdict of one subject; `None` after too few readings.
+    /// The worst verdict of one subject; `None` after too few readings, and while nothing can be said of what moves.
     pub fn verdict(&self, subject: &SubjectKey) -> Option<Verdict> {
         let subject = self.subjects.get(subject).filter(|subject| subject.ticks > 1)?;
-        subject
-            .watches()
-            .map(|(_, watch)| watch.verdict())
-            .max()
-            .or(Some(Verdict::Healthy))
+        let settles = subject.seen_ns.saturating_sub(subject.began_ns) < SETTLING_NS;
+        match subject.watches().map(|(_, watch)| watch.verdict()).max() {
+            Some(Verdict::Healthy) if settles => None,
+            worst => worst.or(Some(Verdict::Healthy)),
+        }
     }
 
     /// What to keep for [`Self::remember`] after a restart.

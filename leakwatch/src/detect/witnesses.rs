@@ -72,7 +72,7 @@ impl Witness for Survivals {
                 case.add(Reason::FirstCycle, text);
             }
         } else if best.closed == 0 && began < FIRST_CYCLE && stand.can_wait {
-            let text = format!("it began {began:.0} s ago and may give back all at once");
+            let text = format!("seen for {began:.0} s: it may still give back all at once");
             case.add(Reason::FirstCycle, text);
         }
         let enough = stand.overdue >= stand.enough;

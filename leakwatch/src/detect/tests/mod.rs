@@ -312,4 +312,12 @@ fn too_few_readings_say_nothing() {
     let mut world = world;
     world.tick();
     assert_eq!(world.detection.verdict(&key), Some(Verdict::Healthy));
+    // What moves may be about to grow.
+    world.levels.memory += MIB;
+    for _ in 0..30 {
+        world.tick();
+        assert_eq!(world.detection.verdict(&key), None);
+    }
+    world.tick();
+    assert_eq!(world.detection.verdict(&key), Some(Verdict::Healthy));
 }
