@@ -23,6 +23,10 @@ pub struct TraceReport {
     pub samples: u64,
     /// Followed allocations that are missing because a budget was spent; the estimates make up for them.
     pub shed: u64,
+    /// Bytes that were allocated and not freed, everywhere.
+    pub live_bytes: u64,
+    /// Resident anonymous memory of the process at the end less that at the beginning, bytes; `None` when it has ended.
+    pub grown_bytes: Option<i64>,
     /// What it cost.
     pub cost: TraceCost,
     /// Places that kept something for more than half of the time, those with most bytes first.

@@ -54,6 +54,7 @@ pub struct Trace {
     other_program: bool,
     before: [u64; Total::COUNT],
     system: Option<SystemTime>,
+    resident: Option<i64>,
     began: Instant,
     began_ns: u64,
 }
@@ -68,6 +69,7 @@ impl Trace {
             other_program: false,
             before: prepared.probes.totals()?,
             system: SystemTime::of(prepared.options.pid.get()),
+            resident: usage::resident_anonymous(prepared.options.pid.get()),
             began: Instant::now(),
             began_ns: now_ns(),
             prepared,
@@ -120,6 +122,7 @@ impl Trace {
         };
         let elapsed = self.began.elapsed();
         let system = SystemTime::of(pid);
+        let resident = usage::resident_anonymous(pid);
         let mut totals = self.prepared.probes.totals()?;
         self.prepared.probes.detach();
         self.poll();
@@ -161,6 +164,8 @@ impl Trace {
             one_in: self.prepared.prediction.one_in.into(),
             samples: self.births.samples(),
             shed,
+            live_bytes: whole(places.iter().map(|place| place.live_bytes).sum()),
+            grown_bytes: resident.zip(self.resident).map(|(now, before)| now - before),
             cost,
             suspects,
             others,
@@ -188,18 +193,21 @@ impl Trace {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "estimates of counts and bytes: not negative, and a cast saturates"
+)]
+fn whole(estimate: f64) -> u64 {
+    estimate.round() as u64
+}
+
 fn site(call_sites: &mut CallSites, place: &Survivors, all_old: f64) -> AllocationSite {
     let (frames, cut) = if place.stack == StackId::NONE {
         (Vec::new(), Some("the stack is not known".to_owned()))
     } else {
         call_sites.frames(place.stack)
     };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "estimates of counts and bytes: not negative, and a cast saturates"
-    )]
-    let whole = |estimate: f64| estimate.round() as u64;
     AllocationSite {
         function: blame::function(&frames),
         frames,

@@ -1,4 +1,4 @@
-//! Processor time of the process that is traced.
+//! Processor time and memory of the process that is traced.
 
 use std::{fs, io, time::Instant};
 
@@ -28,6 +28,14 @@ impl SystemTime {
         let elapsed = (self.at - before.at).as_secs_f64();
         (elapsed > 0.0).then(|| 100.0 * (self.seconds - before.seconds) / elapsed)
     }
+}
+
+/// Anonymous memory of a process that is resident, bytes; `None` when it is gone.
+pub(super) fn resident_anonymous(pid: u32) -> Option<i64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kibibytes: i64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kibibytes.checked_mul(1024)
 }
 
 /// When a process started, in clock ticks since boot: with its number the identity that survives reuse of numbers.

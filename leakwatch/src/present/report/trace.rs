@@ -13,6 +13,9 @@ use crate::{
 /// Frames of a stack that are shown.
 const MOST_FRAMES: usize = 24;
 
+/// Growth below this may be anything, bytes.
+const LEAST_GROWTH: i64 = 1 << 20;
+
 /// One line.
 const HEAD: &str = "       LIVE      BYTES    AGE  SHARE  SAMPLES  FUNCTION";
 
@@ -53,6 +56,10 @@ pub fn write(report: &TraceReport, ascii: bool, out: &mut dyn Write) -> io::Resu
             }
         }
     }
+    if let Some(elsewhere) = elsewhere(report) {
+        line("")?;
+        line(&elsewhere)?;
+    }
     if !report.others.is_empty() {
         line("")?;
         line("Allocated, and not kept that long (estimates; most allocations first):")?;
@@ -68,6 +75,21 @@ pub fn write(report: &TraceReport, ascii: bool, out: &mut dyn Write) -> io::Resu
         }
     }
     Ok(())
+}
+
+/// Where most of its growth is not in what was allocated, that it is not.
+fn elsewhere(report: &TraceReport) -> Option<String> {
+    let grown = report.grown_bytes.filter(|&grown| grown >= LEAST_GROWTH)?;
+    let grown = grown.unsigned_abs();
+    (report.live_bytes < grown / 2).then(|| {
+        format!(
+            "The process grew by {} meanwhile, and {} of what was allocated is still held: most of it comes from elsewhere, as \
+             the heap of a runtime does. See leakwatch explain --pid {}",
+            units::bytes(grown),
+            units::bytes(report.live_bytes),
+            report.pid
+        )
+    })
 }
 
 fn row(site: &AllocationSite, count: u64, bytes: u64) -> String {
@@ -158,6 +180,8 @@ mod tests {
             one_in: 64,
             samples: 200,
             shed: 0,
+            live_bytes: 400 << 10,
+            grown_bytes: Some(600 << 10),
             cost: TraceCost {
                 predicted_percent: 3.0,
                 counted_percent: 3.1,
@@ -194,5 +218,19 @@ mod tests {
         );
         assert!(text.contains("ended early: the process has ended"), "{text}");
         assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn growth_that_was_not_allocated_is_said() {
+        let said = |grown_bytes| {
+            let report = TraceReport {
+                grown_bytes,
+                ..report()
+            };
+            text(&report)
+                .contains("The process grew by 9.00 MiB meanwhile, and 400 KiB of what was allocated")
+        };
+        assert!(said(Some(9 << 20)));
+        assert!(!said(Some(600 << 10)) && !said(Some(-9 << 20)) && !said(None));
     }
 }
