@@ -39,6 +39,9 @@ const STEP: Duration = Duration::from_millis(20);
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
 /// `inspector.close()` by a name that needs no module; it ends the session before it answers.
 const CLOSE: &str = "process._debugEnd()";
+/// What is not known of its answer; see [`weight`].
+const ESTIMATES: &str = "how many objects there are is estimated: V8 tells the bytes that a sample stands for, and not how long its \
+                         objects are";
 
 /// By the sampling heap profiler.
 pub(super) struct Inspector;
@@ -155,6 +158,7 @@ impl Profiler {
             self.call("HeapProfiler.collectGarbage")?;
             view.rows = profile::rows(&self.call("HeapProfiler.getSamplingProfile")?)?;
             view.heap = profile::heap(&self.call("Runtime.getHeapUsage")?)?;
+            view.unknown = Some(ESTIMATES.to_owned());
         } else {
             self.start()?;
         }
