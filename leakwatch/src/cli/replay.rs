@@ -1,7 +1,8 @@
-//! `leakwatch top --replay`: shows a recording.
+//! `leakwatch top --replay`: shows a recording, or a series in CSV.
 
 use std::{
-    io::{self, Write as _},
+    fs::File,
+    io::{self, BufReader, Write as _},
     path::Path,
     sync::Arc,
     time::Duration,
@@ -15,15 +16,54 @@ use crate::{
     doctor::advice,
     model::snapshot::Snapshot,
     present::{report::Report, top},
-    record::{self, RecordError, Replay},
+    record::{self, Import, Looks, RecordError, Replay, import_csv},
 };
 
 /// A pause in the recording is shown no longer than this.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// Opens a recording; what went wrong names it.
-pub(super) fn open(path: &Path) -> Result<Replay<impl io::Read + use<>>, Failure> {
-    record::replay(path).map_err(|error| failed(path, &error))
+/// What was seen, one snapshot after the other.
+pub(super) enum Readings {
+    /// By leakwatch, which recorded it.
+    Recorded(Box<Replay<BufReader<File>>>),
+    /// By somebody else, of whom there are numbers in CSV.
+    Series(Box<Import>),
+}
+
+impl Iterator for Readings {
+    type Item = Result<Snapshot, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Recorded(replay) => replay.next(),
+            Self::Series(import) => import.next().map(Ok),
+        }
+    }
+}
+
+/// Opens a recording or a series; what went wrong names it.
+pub(super) fn open(path: &Path) -> Result<Readings, Failure> {
+    match record::replay(path) {
+        Ok(replay) => Ok(Readings::Recorded(Box::new(replay))),
+        Err(RecordError::Foreign(Looks::Text)) => series(path),
+        Err(error) => Err(failed(path, &error)),
+    }
+}
+
+fn series(path: &Path) -> Result<Readings, Failure> {
+    let refused = |why: String| {
+        Failure::CannotObserve {
+        what: format!("{}: neither a recording nor a series in CSV: {why}", path.display()),
+        cause: None,
+        fix: Some(
+            "record one: sudo leakwatch record -o FILE --duration 1m; or write columns time, pid, rss_bytes, fds, threads"
+                .to_owned(),
+        ),
+    }
+    };
+    let file = File::open(path).map_err(|error| refused(error.to_string()))?;
+    let import = import_csv(BufReader::new(file)).map_err(|error| refused(advice::chain(&error)))?;
+    Ok(Readings::Series(Box::new(import)))
 }
 
 /// Why a recording cannot be read, or not further.
@@ -47,10 +87,10 @@ pub(super) fn failed(path: &Path, error: &RecordError) -> Failure {
 
 /// Runs the verb on a recording.
 pub(super) fn run(args: &TopArgs, path: &Path, color: ColorChoice, terminal: bool) -> Result<(), Failure> {
-    let replay = open(path)?;
+    let readings = open(path)?;
     match args.batch(terminal) {
-        Some(batch) => write(args, batch, path, replay),
-        None => runtime::build()?.block_on(show(args, path, color, replay)),
+        Some(batch) => write(args, batch, path, readings),
+        None => runtime::build()?.block_on(show(args, path, color, readings)),
     }
 }
 
@@ -59,7 +99,7 @@ fn write(
     args: &TopArgs,
     batch: super::top::Batch,
     path: &Path,
-    mut replay: Replay<impl io::Read>,
+    mut readings: Readings,
 ) -> Result<(), Failure> {
     let selection = args.rows();
     let mut report = Report::new(
@@ -81,7 +121,7 @@ fn write(
     let mut last = None;
     let mut broken = None;
     while left != Some(0)
-        && let Some(next) = replay.next()
+        && let Some(next) = readings.next()
     {
         match next {
             Ok(snapshot) if args.once => last = Some(snapshot),
@@ -93,13 +133,15 @@ fn write(
     if let Some(last) = last {
         print(&last)?;
     }
-    tell(&replay);
+    tell(&readings);
     broken.map_or(Ok(()), Err)
 }
 
 /// Says on stderr that a recording was cut short.
-pub(super) fn tell(replay: &Replay<impl io::Read>) {
-    if let Some(warning) = replay.warning() {
+pub(super) fn tell(readings: &Readings) {
+    if let Readings::Recorded(replay) = readings
+        && let Some(warning) = replay.warning()
+    {
         eprintln!("warning: {warning}");
     }
 }
@@ -108,14 +150,14 @@ async fn show(
     args: &TopArgs,
     path: &Path,
     color: ColorChoice,
-    mut replay: Replay<impl io::Read>,
+    mut readings: Readings,
 ) -> Result<(), Failure> {
     let (publish, snapshots) = watch::channel(None);
     let (pause, mut paused) = watch::channel(false);
     let mut broken = None;
     let shown = {
         let play = async {
-            if let Err(error) = play(&mut replay, &publish, &mut paused).await {
+            if let Err(error) = play(&mut readings, &publish, &mut paused).await {
                 broken = Some(failed(path, &error));
             }
             // The last snapshot stays to be looked at.
@@ -132,18 +174,18 @@ async fn show(
             }
         }
     };
-    tell(&replay);
+    tell(&readings);
     broken.map_or(shown, Err)
 }
 
 /// Publishes snapshots at the speed at which they were recorded, and none while it is paused.
 async fn play(
-    replay: &mut Replay<impl io::Read>,
+    readings: &mut Readings,
     publish: &watch::Sender<Option<Arc<Snapshot>>>,
     paused: &mut watch::Receiver<bool>,
 ) -> Result<(), RecordError> {
     let mut before = None;
-    for snapshot in replay {
+    for snapshot in readings {
         let snapshot = snapshot?;
         let now = snapshot.time_unix_ms;
         let pause = before.replace(now).map_or(Duration::ZERO, |before| {
@@ -155,4 +197,30 @@ async fn play(
         publish.send_replace(Some(Arc::new(snapshot)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{Failure, Readings, open};
+
+    #[test]
+    fn a_series_is_read_as_a_recording_is_and_other_text_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("series.csv");
+        let rows: String = (0..60)
+            .map(|second| format!("{second},7,{}\n", 20 + second))
+            .collect();
+        fs::write(&path, format!("time,pid,fds\n{rows}")).expect("a file");
+        let readings = open(&path).unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(matches!(readings, Readings::Series(_)));
+        let last = readings.last().expect("readings").expect("whole");
+        assert_eq!(last.processes[0].fds, 79);
+        fs::write(&path, "dear diary\n").expect("a file");
+        let Err(Failure::CannotObserve { what, .. }) = open(&path) else {
+            panic!("it is no series");
+        };
+        assert!(what.contains("no column time"), "{what}");
+    }
 }
