@@ -83,12 +83,12 @@ pub(super) fn limits(settings: &Settings, usage: &Usage) -> Vec<LimitUse> {
     if let Some(memory) = usage.memory {
         let value = memory.total + memory.swap_total;
         let free = memory.available + memory.swap_free;
-        limits.push(limit(
-            Resource::Memory,
-            &AVAILABLE,
-            value,
-            value.saturating_sub(free),
-        ));
+        let name = if memory.swap_total == 0 {
+            &MEMORY
+        } else {
+            &MEMORY_AND_SWAP
+        };
+        limits.push(limit(Resource::Memory, name, value, value.saturating_sub(free)));
     }
     limits
 }
@@ -98,7 +98,9 @@ type Name = LazyLock<Arc<str>>;
 static FILE_MAX: Name = LazyLock::new(|| "fs.file-max".into());
 static THREADS_MAX: Name = LazyLock::new(|| "kernel.threads-max".into());
 static PID_MAX: Name = LazyLock::new(|| "kernel.pid_max".into());
-static AVAILABLE: Name = LazyLock::new(|| "MemAvailable".into());
+/// `MemTotal`; in use is what is not `MemAvailable`.
+static MEMORY: Name = LazyLock::new(|| "host memory".into());
+static MEMORY_AND_SWAP: Name = LazyLock::new(|| "host memory and swap".into());
 
 fn limit(resource: Resource, name: &Name, value: u64, in_use: u64) -> LimitUse {
     LimitUse {
@@ -137,13 +139,36 @@ HugePages_Total:       0
             (memory.total, memory.swap_free),
             (24_684_084 << 10, 900_000 << 10)
         );
-        let usage = Usage {
-            memory: Some(memory),
-            ..Usage::default()
+    }
+
+    #[test]
+    fn memory_in_use_is_what_is_not_available() {
+        let of = |memory| {
+            let usage = Usage {
+                memory: Some(memory),
+                ..Usage::default()
+            };
+            let limit = limits(&Settings::default(), &usage).remove(0).limit;
+            (limit.name.to_string(), limit.in_use, limit.value)
         };
-        let limits = limits(&Settings::default(), &usage);
-        assert_eq!(limits[0].limit.in_use, (1_600_000 + 100_000) << 10);
-        assert_eq!(limits[0].limit.value, (24_684_084 + 1_000_000) << 10);
+        let memory = memory(MEMINFO).unwrap();
+        assert_eq!(
+            of(memory),
+            (
+                "host memory and swap".to_owned(),
+                (1_600_000 + 100_000) << 10,
+                (24_684_084 + 1_000_000) << 10
+            )
+        );
+        let without_swap = Memory {
+            swap_total: 0,
+            swap_free: 0,
+            ..memory
+        };
+        assert_eq!(
+            of(without_swap),
+            ("host memory".to_owned(), 1_600_000 << 10, 24_684_084 << 10)
+        );
     }
 
     #[test]

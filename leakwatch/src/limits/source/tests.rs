@@ -74,11 +74,14 @@ fn limits_of_this_process_and_of_the_host() {
         .unwrap();
     assert_eq!(named(&own, "vm.max_map_count"), Some((max_map_count, 34)));
     let host = limits.of_host();
+    let memory = host
+        .iter()
+        .find(|limit| limit.limit.name.starts_with("host memory"));
     for name in [
         "fs.file-max",
         "kernel.threads-max",
         "kernel.pid_max",
-        "MemAvailable",
+        &memory.unwrap().limit.name,
     ] {
         let (value, in_use) = named(&host, name).unwrap();
         assert!(0 < in_use && in_use < value, "{name}: {in_use} of {value}");
