@@ -1,9 +1,9 @@
 //! `leakwatch record`: keeps what is read, to be looked at later and elsewhere.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, FileType, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -79,19 +79,40 @@ pub(super) fn create(path: &Path, force: bool) -> Result<File, Failure> {
     let refused = |error: &io::Error| Failure::Usage {
         what: format!("create {}: {error}", path.display()),
         fix: if error.kind() == io::ErrorKind::AlreadyExists {
-            "choose another name, or replace it: --force".to_owned()
+            "choose another name, or replace it: leakwatch record --force".to_owned()
         } else {
             "choose another place for the recording".to_owned()
         },
     };
-    let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
-    if force && is_file {
-        // Not truncated: somebody may be reading it, and it keeps its mode.
-        fs::remove_file(path).map_err(|error| refused(&error))?;
+    let found = fs::symlink_metadata(path)
+        .ok()
+        .map(|metadata| metadata.file_type());
+    if let Some(found) = found {
+        if !found.is_file() {
+            return Err(Failure::Usage {
+                what: format!("create {}: it is {}", path.display(), in_words(found)),
+                fix: "a recording is a file of its own: choose another name".to_owned(),
+            });
+        }
+        if force {
+            // Not truncated: somebody may be reading it, and it keeps its mode.
+            fs::remove_file(path).map_err(|error| refused(&error))?;
+        }
     }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     options.open(path).map_err(|error| refused(&error))
+}
+
+/// What is no regular file.
+fn in_words(kind: FileType) -> &'static str {
+    match kind {
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_symlink() => "a symbolic link",
+        kind if kind.is_fifo() => "a FIFO",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
 }
 
 fn attach(args: &RecordArgs, file: File, staleness: Staleness) -> Result<Sampler, Failure> {
@@ -158,7 +179,7 @@ fn progress(duration: Option<Duration>) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
     use clap::{Args as _, Command};
 
@@ -180,9 +201,24 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert!(matches!(create(&path, false), Err(Failure::Usage { .. })));
         drop(create(&path, true).expect("it is replaced"));
-        assert!(create(directory.path(), true).is_err(), "only files are replaced");
+    }
+
+    #[test]
+    fn only_files_are_replaced_and_what_is_in_the_way_is_named() {
+        let directory = tempfile::tempdir().expect("a directory");
         let link = directory.path().join("link");
-        std::os::unix::fs::symlink(&path, &link).expect("a link");
-        assert!(create(&link, true).is_err(), "nor is what a link points to");
+        std::os::unix::fs::symlink("nowhere", &link).expect("a link");
+        for (path, what) in [
+            (directory.path(), "a directory"),
+            (&link, "a symbolic link"),
+            (Path::new("/dev/full"), "a device"),
+        ] {
+            for force in [false, true] {
+                let said = create(path, force).expect_err("nothing is replaced").to_string();
+                let named = said.contains(&format!("{}: it is {what}\n", path.display()));
+                assert!(named && !said.contains("--force"), "{said}");
+            }
+        }
+        assert!(link.is_symlink());
     }
 }

@@ -45,7 +45,7 @@ pub enum DiffFormat {
 
 /// Runs the verb.
 pub(super) fn run(args: &DiffArgs) -> Result<(), Failure> {
-    let [base, new] = [&args.base, &args.new].map(|typed| Moment::of(typed));
+    let (base, new) = (Moment::of(&args.base)?, Moment::of(&args.new)?);
     match (is_recording(&base.file)?, is_recording(&new.file)?) {
         (true, true) => recordings::run(args, &base, &new),
         (false, false) => profiles::run(args, &args.base, &args.new),

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::cli::top;
+use crate::cli::Failure;
 
 /// Which reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,20 +24,28 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// What follows the last `@` is a time if it looks like one, unless there is a file of that whole name.
-    pub(super) fn of(typed: &Path) -> Self {
+    /// What follows the last `@` is a time if it looks like one or if there is a file of the name before it, unless there
+    /// is one of that whole name.
+    pub(super) fn of(typed: &Path) -> Result<Self, Failure> {
         let split = typed.to_str().and_then(|text| text.rsplit_once('@'));
-        let timed = split.and_then(|(file, when)| Some((file, when_named(when)?)));
-        match timed {
-            Some((file, when)) if !typed.exists() => Self {
-                file: file.into(),
-                when,
-            },
-            _ => Self {
-                file: typed.to_owned(),
-                when: When::End,
-            },
+        if let Some((file, time)) = split
+            && !typed.exists()
+        {
+            let file = Path::new(file);
+            if let Some(when) = when_named(time) {
+                return Ok(Self {
+                    file: file.to_owned(),
+                    when,
+                });
+            }
+            if file.exists() {
+                return Err(no_time(file, time));
+            }
         }
+        Ok(Self {
+            file: typed.to_owned(),
+            when: When::End,
+        })
     }
 }
 
@@ -45,7 +53,18 @@ fn when_named(text: &str) -> Option<When> {
     match text {
         "start" => Some(When::After(Duration::ZERO)),
         "end" => Some(When::End),
-        time => top::interval(time).ok().map(When::After),
+        time => match time.parse() {
+            Ok(seconds) => Some(When::After(Duration::from_secs(seconds))),
+            Err(_) => humantime::parse_duration(time).ok().map(When::After),
+        },
+    }
+}
+
+fn no_time(file: &Path, time: &str) -> Failure {
+    let file = file.display();
+    Failure::Usage {
+        what: format!("{file}@{time}: {time:?} is no time after the first reading"),
+        fix: format!("{file}@start, {file}@60s, {file}@1m30s or {file}@end; a bare number is seconds"),
     }
 }
 
@@ -53,10 +72,10 @@ fn when_named(text: &str) -> Option<When> {
 mod tests {
     use std::{fs, path::Path, time::Duration};
 
-    use super::{Moment, When};
+    use super::{Failure, Moment, When};
 
     fn moment(typed: &str) -> (String, When) {
-        let moment = Moment::of(Path::new(typed));
+        let moment = Moment::of(Path::new(typed)).expect("it is understood");
         (moment.file.display().to_string(), moment.when)
     }
 
@@ -68,6 +87,9 @@ mod tests {
             ("run.lw@60", "run.lw", after(60)),
             ("run.lw@10m", "run.lw", after(600)),
             ("run.lw@start", "run.lw", after(0)),
+            ("run.lw@0s", "run.lw", after(0)),
+            ("run.lw@0", "run.lw", after(0)),
+            ("run.lw@bogus", "run.lw@bogus", When::End),
             ("a@b@end", "a@b", When::End),
             ("db@host.lw", "db@host.lw", When::End),
         ] {
@@ -80,6 +102,23 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("run@60s");
         fs::write(&path, "x").expect("a file");
-        assert_eq!(Moment::of(&path).file, path);
+        assert_eq!(Moment::of(&path).expect("it is a file").file, path);
+    }
+
+    #[test]
+    fn after_a_file_there_is_a_time_or_an_error() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("run.lw");
+        fs::write(&path, "x").expect("a file");
+        for wrong in ["bogus", "", "-1s", "10 parsecs"] {
+            let typed = format!("{}@{wrong}", path.display());
+            let refused = Moment::of(Path::new(&typed)).expect_err("it is no time");
+            assert!(matches!(refused, Failure::Usage { .. }));
+            let said = refused.to_string();
+            assert!(
+                said.contains(&format!("{wrong:?} is no time")) && said.contains("run.lw@60s"),
+                "{said}"
+            );
+        }
     }
 }
