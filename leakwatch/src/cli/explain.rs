@@ -195,12 +195,12 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_wanted_and_half_a_minute_is_usual() {
+    fn a_process_is_wanted_and_more_than_half_a_minute_is_usual() {
         assert!(Typed::try_parse_from(["explain"]).is_err());
         assert!(Typed::try_parse_from(["explain", "-p", "0"]).is_err());
         let typed = Typed::try_parse_from(["explain", "-p", "7", "-o", "html"]).unwrap();
         assert_eq!(typed.args.pid.get(), 7);
-        assert_eq!(typed.args.duration.as_secs(), 30);
+        assert_eq!(typed.args.duration.as_secs(), 40);
         assert_eq!(typed.args.output, OutputFormat::Html);
     }
 }

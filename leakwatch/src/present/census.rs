@@ -27,10 +27,13 @@ pub fn numbers(view: &RuntimeView) -> Vec<(String, String)> {
     let collections = heap
         .collections
         .map(|count| ("collections".to_owned(), units::count(count)));
-    let counters = view
-        .counters
-        .iter()
-        .map(|counter| (counter.name.replace('_', " "), units::count(counter.value)));
+    let counters = view.counters.iter().map(|counter| {
+        let (name, value) = match counter.name.strip_suffix("_bytes") {
+            Some(name) => (name, units::bytes(counter.value)),
+            None => (counter.name.as_str(), units::count(counter.value)),
+        };
+        (name.replace('_', " "), value)
+    });
     bytes.chain(collections).chain(counters).collect()
 }
 
@@ -59,6 +62,28 @@ pub fn things(counted: Counted, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::census::Counter;
+
+    #[test]
+    fn what_is_counted_in_bytes_is_shown_in_bytes() {
+        let counter = |name: &str, value| Counter {
+            name: name.to_owned(),
+            value,
+        };
+        let view = RuntimeView {
+            counters: vec![
+                counter("old_used_bytes", 60_500_000),
+                counter("chunks_in_use", 1_320_000),
+            ],
+            ..RuntimeView::default()
+        };
+        let said = numbers(&view);
+        let said: Vec<_> = said
+            .iter()
+            .map(|(label, value)| (label.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(said, [("old used", "57.7 MiB"), ("chunks in use", "1.32M")]);
+    }
 
     #[test]
     fn every_kind_of_thing_has_words() {

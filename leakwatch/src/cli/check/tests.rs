@@ -94,8 +94,20 @@ fn the_threshold_decides_what_a_leak_is() {
 fn at_one_moment_only_limits_decide() {
     let mut document = sample::document();
     document.findings.clear();
-    document.observed_seconds = 0.0;
+    assert_eq!(
+        code(&document, Verdict::Leaking, None),
+        0,
+        "processes were observed"
+    );
+    document.targets.clear();
     assert_eq!(code(&document, Verdict::Leaking, None), LEAK, "96 %");
+    document.complete = false;
+    assert_eq!(
+        code(&document, Verdict::Leaking, None),
+        UNOBSERVED,
+        "nobody was observed"
+    );
+    document.complete = true;
     document.limits.remove(0);
     assert_eq!(code(&document, Verdict::Leaking, None), 0);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::snapshot::{ProcessRow, State};
+use crate::model::snapshot::ProcessRow;
 
 /// Nothing is concluded about a process that was watched for less, or seen less often: on a host that is so busy that readings
 /// fail to come, a minute may have four.
@@ -20,7 +20,6 @@ pub(super) struct Watched {
     pub(super) first_ns: u64,
     pub(super) last_ns: u64,
     readings: u64,
-    judged: bool,
     /// Deaths were lost last before the reading at this time, or it was the first.
     whole_since_ns: u64,
     /// The longest time without a loss of deaths.
@@ -36,7 +35,6 @@ impl Watched {
             first_ns: now_ns,
             last_ns: now_ns,
             readings: 0,
-            judged: false,
             whole_since_ns: now_ns,
             whole_ns: 0,
         }
@@ -48,7 +46,6 @@ impl Watched {
         self.container.clone_from(&process.container_id);
         self.last_ns = now_ns;
         self.readings += 1;
-        self.judged |= process.state != State::Observing;
         if blind {
             self.whole_since_ns = now_ns;
         }
@@ -67,6 +64,6 @@ impl Watched {
     /// Whether there were readings enough to say something.
     pub(super) fn is_judged(&self) -> bool {
         let enough = self.readings >= ENOUGH_READINGS && self.time_ns() >= ENOUGH_NS;
-        self.judged && enough && !self.is_broken()
+        enough && !self.is_broken()
     }
 }

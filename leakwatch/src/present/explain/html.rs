@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Difference, Explanation, apart, changed,
+    Difference, Explanation, apart, changed, is_compared,
     next_step::next_step,
     text::{acted, changes, function, held, holds, identity, rate, title},
     unread::unread,
@@ -135,17 +135,20 @@ fn answers(out: &mut String, explanation: &Explanation) -> fmt::Result {
 }
 
 fn differences(out: &mut String, differences: &[Difference], apart: f64) -> fmt::Result {
-    writeln!(
-        out,
-        "<table><thead><tr><th class=\"number\">more in {}</th><th class=\"number\">held</th><th>what</th><th>whose</th>\
-         </tr></thead><tbody>",
-        words::seconds(apart)
-    )?;
+    out.push_str("<table><thead><tr>");
+    let compared = is_compared(apart);
+    if compared {
+        write!(out, "<th class=\"number\">more in {}</th>", words::seconds(apart))?;
+    }
+    out.push_str("<th class=\"number\">held</th><th>what</th><th>whose</th></tr></thead><tbody>\n");
     for of in differences.iter().take(SHOWN_ROWS) {
+        out.push_str("<tr>");
+        if compared {
+            write!(out, "<td class=\"number\">{}</td>", changes(of))?;
+        }
         writeln!(
             out,
-            "<tr><td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td><td>{}</td></tr>",
-            changes(of),
+            "<td class=\"number\">{}</td><td>{}</td><td>{}</td></tr>",
             holds(of),
             Escaped(&census::things(of.counted, &of.name)),
             Escaped(&of.runtime)

@@ -153,6 +153,11 @@ fn apart(first: &Census, last: &Census) -> f64 {
     last.taken_ns.saturating_sub(first.taken_ns) as f64 / 1e9
 }
 
+/// Whether there was more than one: one alone says nothing of what became more.
+fn is_compared(apart: f64) -> bool {
+    apart > 0.0
+}
+
 /// What a runtime answered holds, and how much more than it answered before.
 fn changed(answers: &Answers) -> Vec<Difference> {
     difference::between(&answers.first, &answers.last, usize::MAX)

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use super::{Explanation, Format, write};
 use crate::{
-    model::{census::Answers, finding::Resource, snapshot::Snapshot},
+    model::{
+        census::Answers,
+        finding::Resource,
+        snapshot::{FrameRow, SITES_PER_ROW, Snapshot},
+    },
     present::sample,
 };
 
@@ -123,6 +127,33 @@ fn the_page_for_a_browser() {
 }
 
 #[test]
+fn one_census_alone_is_no_comparison() {
+    let explanation = Explanation::begin(4711, &sample::snapshot()).unwrap();
+    let text = written(&explanation, Format::Text, false);
+    assert!(
+        text.contains("  what is held:\n") && !text.contains(" before:") && !text.contains("+0  "),
+        "{text}"
+    );
+    let page = written(&explanation, Format::Html, false);
+    assert!(!page.contains("<th class=\"number\">more in"), "{page}");
+}
+
+#[test]
+fn as_many_sites_as_a_row_has_are_in_the_schema() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../docs/schema/explain.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (sites, valid) in [(SITES_PER_ROW, true), (SITES_PER_ROW + 1, false)] {
+        let mut explanation = explained(&sample::snapshot());
+        let site = explanation.process.sites[0].clone();
+        explanation.process.sites.resize(sites, site);
+        let document: serde_json::Value =
+            serde_json::from_str(&written(&explanation, Format::Json, false)).unwrap();
+        assert_eq!(validator.is_valid(&document), valid, "{sites}");
+    }
+}
+
+#[test]
 fn hostile_names_are_text_in_every_format() {
     let explanation = explained(&sample::hostile());
     let text = written(&explanation, Format::Text, false);
@@ -196,4 +227,23 @@ fn a_quiet_process_is_told_what_to_do_too() {
     let text = written(&explanation, Format::Text, false);
     assert!(text.contains("leakwatch check -p 813 --duration 10m"), "{text}");
     assert!(text.contains("the books of its runtime"), "{text}");
+}
+
+#[test]
+fn a_stack_is_shown_from_the_function_to_look_at_on() {
+    let mut explanation = explained(&sample::snapshot());
+    explanation.process.sites.truncate(1);
+    let site = &mut explanation.process.sites[0];
+    let frame = |name: &str| FrameRow::named(name.to_owned());
+    site.function = Some("handle_upload".to_owned());
+    site.frames = vec![frame("v8::internal::Heap"); 9];
+    site.frames.push(frame("handle_upload"));
+    site.frames.extend(vec![frame("node::SpinEventLoop"); 7]);
+    let text = written(&explanation, Format::Text, true);
+    let (_, stack) = text.split_once("    (9 inside)\n").unwrap();
+    assert!(stack.trim_start().starts_with("handle_upload"), "{text}");
+    assert!(
+        stack.contains("    (2 outside)\n") && !stack.contains("v8"),
+        "{text}"
+    );
 }

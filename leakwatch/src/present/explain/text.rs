@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Difference, Explanation, apart, changed, next_step::next_step, unread::unread};
+use super::{Difference, Explanation, apart, changed, is_compared, next_step::next_step, unread::unread};
 use crate::model::{
     census::Answers,
     finding::{Finding, Resource},
@@ -205,25 +205,26 @@ pub(super) fn acted(answers: &Answers) -> String {
 
 fn differences(differences: &[Difference], apart: f64) -> Vec<String> {
     let mut lines = Vec::new();
-    if !differences.is_empty() {
+    let compared = is_compared(apart);
+    if compared && !differences.is_empty() {
         let apart = words::seconds(apart);
         lines.push(format!("what is held, and how much more than {apart} before:"));
+    } else if !differences.is_empty() {
+        lines.push("what is held:".to_owned());
     }
-    lines.extend(differences.iter().take(SHOWN_ROWS).map(difference));
+    lines.extend(differences.iter().take(SHOWN_ROWS).map(|of| {
+        let change = if compared {
+            format!("{:<16} ", changes(of))
+        } else {
+            String::new()
+        };
+        let things = census::things(of.counted, &of.name);
+        format!("  {change}{:<24} {things} ({})", holds(of), of.runtime)
+    }));
     if differences.len() > SHOWN_ROWS {
         lines.push(format!("  and {} more", differences.len() - SHOWN_ROWS));
     }
     lines
-}
-
-fn difference(of: &Difference) -> String {
-    format!(
-        "  {:<16} {:<24} {} ({})",
-        changes(of),
-        holds(of),
-        census::things(of.counted, &of.name),
-        of.runtime
-    )
 }
 
 /// How many there are, and what they take.
@@ -250,15 +251,29 @@ fn sites(process: &ProcessRow) -> Vec<String> {
         .chain(sites.filter(waits));
     for site in sites.take(SHOWN_SITES) {
         lines.push(format!("{} {}: {}", site.kind, function(site), held(site)));
-        let frames = site
-            .frames
-            .iter()
-            .take(SHOWN_FRAMES)
-            .map(|frame| format!("    {}", profile::label(frame)));
-        lines.extend(frames);
+        lines.extend(frames(site).into_iter().map(|frame| format!("    {frame}")));
     }
     if process.sites.len() > SHOWN_SITES {
         lines.push(format!("and {} more", process.sites.len() - SHOWN_SITES));
+    }
+    lines
+}
+
+/// The innermost frames; from the function to look at first on where a runtime has more of its own inside of that.
+fn frames(site: &SiteRow) -> Vec<String> {
+    let first = site
+        .frames
+        .iter()
+        .position(|frame| frame.function == site.function);
+    let left_out = first.filter(|&first| first >= SHOWN_FRAMES).unwrap_or(0);
+    let shown = site.frames.iter().skip(left_out).take(SHOWN_FRAMES);
+    let mut lines: Vec<String> = shown.map(profile::label).collect();
+    if left_out > 0 {
+        lines.insert(0, format!("({left_out} inside)"));
+    }
+    let outside = site.frames.len().saturating_sub(left_out + SHOWN_FRAMES);
+    if outside > 0 {
+        lines.push(format!("({outside} outside)"));
     }
     lines
 }

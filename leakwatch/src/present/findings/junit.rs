@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::finding::{Finding, Resource, Subject, Verdict},
-    present::{markup::Escaped, summary},
+    present::{markup::Escaped, summary, text::printable},
 };
 
 /// One test case.
@@ -23,6 +23,8 @@ struct Case {
     name: String,
     seconds: f64,
     result: Outcome,
+    /// What else there is to say about it, whatever came of it: names in it are not cleaned.
+    remarks: Vec<String>,
 }
 
 enum Outcome {
@@ -65,20 +67,28 @@ fn write_case(case: &Case, out: &mut dyn Write) -> io::Result<()> {
         Attribute(&case.name),
         case.seconds
     )?;
+    if matches!(case.result, Outcome::Passed) && case.remarks.is_empty() {
+        return writeln!(out, "/>");
+    }
+    writeln!(out, ">")?;
     match &case.result {
-        Outcome::Passed => return writeln!(out, "/>"),
-        Outcome::Failed { message, details } => write!(
+        Outcome::Passed => {}
+        Outcome::Failed { message, details } => writeln!(
             out,
-            ">\n      <failure type=\"leak\" message=\"{}\">{}</failure>\n",
+            "      <failure type=\"leak\" message=\"{}\">{}</failure>",
             Attribute(message),
             Escaped(details)
         )?,
-        Outcome::Skipped(why) => write!(out, ">\n      <skipped message=\"{}\"/>\n", Attribute(why))?,
-        Outcome::Error(why) => write!(
+        Outcome::Skipped(why) => writeln!(out, "      <skipped message=\"{}\"/>", Attribute(why))?,
+        Outcome::Error(why) => writeln!(
             out,
-            ">\n      <error type=\"unobserved\" message=\"{}\"/>\n",
+            "      <error type=\"unobserved\" message=\"{}\"/>",
             Attribute(why)
         )?,
+    }
+    if !case.remarks.is_empty() {
+        let remarks = block(&case.remarks);
+        writeln!(out, "      <system-out>{}</system-out>", Escaped(&remarks))?;
     }
     writeln!(out, "    </testcase>")
 }
@@ -88,7 +98,7 @@ struct Attribute<'a>(&'a str);
 
 impl std::fmt::Display for Attribute<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", Escaped(&crate::present::text::printable(self.0)))
+        write!(f, "{}", Escaped(&printable(self.0)))
     }
 }
 
@@ -110,14 +120,18 @@ fn cases(document: &Document, threshold: Verdict) -> Vec<Case> {
         .findings
         .iter()
         .filter(|finding| target_of(document, finding).is_none());
-    cases.extend(of_groups.map(|finding| Case {
-        class: match &finding.subject {
-            Subject::Process => finding.process.clone(),
-            Subject::Container(name) | Subject::Unit(name) => name.to_string(),
-        },
-        name: name(finding.resource),
-        seconds: document.observed_seconds,
-        result: judged(finding, threshold),
+    cases.extend(of_groups.map(|finding| {
+        let (result, remarks) = judged(&[finding], threshold);
+        Case {
+            class: match &finding.subject {
+                Subject::Process => finding.process.clone(),
+                Subject::Container(name) | Subject::Unit(name) => name.to_string(),
+            },
+            name: name(finding.resource),
+            seconds: document.observed_seconds,
+            result,
+            remarks,
+        }
     }));
     cases.extend(
         document
@@ -138,19 +152,21 @@ fn cases(document: &Document, threshold: Verdict) -> Vec<Case> {
                     } else {
                         Outcome::Passed
                     },
+                    remarks: Vec::new(),
                 }
             }),
     );
-    let problems = document.problems.join("; ");
+    let (result, remarks) = if document.complete {
+        (Outcome::Passed, document.problems.clone())
+    } else {
+        (Outcome::Error(document.problems.join("; ")), Vec::new())
+    };
     cases.push(Case {
         class: "leakwatch".to_owned(),
         name: "observes".to_owned(),
         seconds: document.observed_seconds,
-        result: if document.complete {
-            Outcome::Passed
-        } else {
-            Outcome::Error(problems)
-        },
+        result,
+        remarks,
     });
     cases
 }
@@ -163,32 +179,47 @@ fn of_target(
     resource: Resource,
 ) -> Case {
     let of = |finding: &&Finding| finding.resource == resource && is_about(finding, target);
-    // The worst comes first.
-    let result = match document.findings.iter().find(of) {
-        Some(finding) => judged(finding, threshold),
-        None if !target.judged => Outcome::Skipped("observed too briefly to say anything".to_owned()),
-        None => Outcome::Passed,
+    let findings: Vec<_> = document.findings.iter().filter(of).collect();
+    let (result, remarks) = match judged(&findings, threshold) {
+        (Outcome::Passed, remarks) if !target.judged => {
+            let why = "observed too briefly to say anything".to_owned();
+            (Outcome::Skipped(why), remarks)
+        }
+        said => said,
     };
     Case {
         class: class.to_owned(),
         name: name(resource),
         seconds: target.observed_seconds,
         result,
+        remarks,
     }
 }
 
-fn judged(finding: &Finding, threshold: Verdict) -> Outcome {
-    if finding.verdict < threshold {
-        return Outcome::Passed;
+/// What comes of the findings of one case, worst first, and what the rest of them say.
+fn judged(findings: &[&Finding], threshold: Verdict) -> (Outcome, Vec<String>) {
+    let (result, rest) = match findings {
+        [worst, rest @ ..] if worst.verdict >= threshold => {
+            let result = Outcome::Failed {
+                message: sentence(worst),
+                details: block(&text::details(worst)),
+            };
+            (result, rest)
+        }
+        all => (Outcome::Passed, all),
+    };
+    let mut remarks = Vec::new();
+    for finding in rest {
+        remarks.push(format!("{}: {}", finding.verdict.name(), sentence(finding)));
+        remarks.extend(text::details(finding));
     }
-    let details: Vec<String> = text::details(finding)
-        .iter()
-        .map(|line| crate::present::text::printable(line).into_owned())
-        .collect();
-    Outcome::Failed {
-        message: sentence(finding),
-        details: format!("\n{}\n", details.join("\n")),
-    }
+    (result, remarks)
+}
+
+/// Lines, each of which stays one whatever is in it.
+fn block(lines: &[String]) -> String {
+    let line = |line: &String| format!("{}\n", printable(line));
+    format!("\n{}", lines.iter().map(line).collect::<String>())
 }
 
 fn name(resource: Resource) -> String {
@@ -225,6 +256,53 @@ mod tests {
     #[test]
     fn a_leak_is_a_test_that_failed() {
         insta::assert_snapshot!("junit", junit(&sample::document()));
+    }
+
+    /// What is written beside the cases of this name.
+    fn remarks(document: &Document, class: &str, name: &str) -> String {
+        let text = junit(document);
+        let tree = roxmltree::Document::parse(&text).expect("it is XML");
+        let is_case = |node: &roxmltree::Node<'_, '_>| {
+            node.attribute("classname") == Some(class) && node.attribute("name") == Some(name)
+        };
+        let cases = tree.descendants().filter(is_case);
+        let said = cases.flat_map(|case| case.descendants().filter(|node| node.has_tag_name("system-out")));
+        said.filter_map(|node| node.text()).collect()
+    }
+
+    #[test]
+    fn what_does_not_fail_is_said_all_the_same() {
+        let mut document = sample::document();
+        document.findings[0].verdict = Verdict::Growing;
+        assert_eq!(count(&document, "failure"), 0);
+        let said = remarks(&document, "payments", "does not leak file descriptors");
+        assert!(
+            said.contains("growing: payments (java 17.0")
+                && said.contains("HttpPool::connect src/pool.cc:88"),
+            "{said}"
+        );
+        document.findings[0].verdict = Verdict::Leaking;
+        let mut second = document.findings[0].clone();
+        second.kind = "file".to_owned();
+        second.verdict = Verdict::Suspected;
+        document.findings.insert(1, second);
+        assert_eq!(count(&document, "failure"), 1);
+        let said = remarks(&document, "payments", "does not leak file descriptors");
+        assert!(
+            said.contains("suspected: payments") && !said.contains("leaking:"),
+            "{said}"
+        );
+        document.problems = vec!["probe x is not attached".to_owned()];
+        assert!(remarks(&document, "leakwatch", "observes").contains("probe x"));
+    }
+
+    #[test]
+    fn who_was_not_judged_passes_nothing() {
+        let mut document = sample::document();
+        document.findings[0].verdict = Verdict::Growing;
+        document.targets[1].judged = false;
+        assert_eq!(count(&document, "skipped"), 4);
+        assert!(remarks(&document, "payments", "does not leak file descriptors").contains("growing: "));
     }
 
     #[test]

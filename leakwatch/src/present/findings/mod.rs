@@ -25,6 +25,9 @@ pub use self::{
 };
 use crate::model::finding::{Finding, Limit, Resource, Span, Verdict};
 
+/// A climb is seen after so many seconds, if it is fast.
+const SETTLED: f64 = 32.0;
+
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -121,9 +124,9 @@ impl NearLimit {
 pub const CRITICAL_PERCENT: f64 = 90.0;
 
 impl Document {
-    /// Whether it is about limits at one moment, and not about what grows.
+    /// Whether it is about limits at one moment, and not about what grows: an observation of nobody is never complete.
     pub fn is_instant(&self) -> bool {
-        self.observed_seconds <= 0.0
+        self.complete && self.targets.is_empty()
     }
 
     /// The findings that are as bad as `threshold`, or worse.
@@ -142,11 +145,16 @@ impl Document {
         };
         match self.failures(threshold).count() {
             0 if self.complete => match self.failures(Verdict::Growing).count() {
+                0 if self.observed_seconds < SETTLED => {
+                    format!("nothing leaks: {who} observed for {time}, too short to see what grows slowly")
+                }
                 0 => format!("nothing leaks: {who} observed for {time}"),
                 growing => {
-                    format!("no leak found: {who} observed for {time}, {growing} findings to keep an eye on")
+                    let findings = style::counted(growing, "finding", "findings");
+                    format!("no leak found: {who} observed for {time}, {findings} to keep an eye on")
                 }
             },
+            0 if judged == 0 => "nothing can be said about leaks: too little was observed".to_owned(),
             0 => format!("no leak seen, but not everything was observed: {who} for {time}"),
             1 => format!("1 leak: {who} observed for {time}"),
             many => format!("{many} leaks: {who} observed for {time}"),
@@ -167,5 +175,40 @@ pub fn write(
         Format::Json => json::write(document, out),
         Format::Junit => junit::write(document, threshold, out),
         Format::Github => github::write(document, threshold, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Document, Verdict, sample};
+
+    fn summary(document: &Document) -> String {
+        document.summary(Verdict::Leaking)
+    }
+
+    #[test]
+    fn one_finding_is_not_many() {
+        let mut document = sample::document();
+        document.findings.remove(0);
+        assert_eq!(
+            summary(&document),
+            "no leak found: 2 processes observed for 1m00s, 1 finding to keep an eye on"
+        );
+        document.findings.push(document.findings[0].clone());
+        assert!(summary(&document).ends_with("2 findings to keep an eye on"));
+    }
+
+    #[test]
+    fn who_saw_nothing_says_nothing_of_leaks_nor_of_limits() {
+        let mut document = sample::incomplete();
+        document.targets.clear();
+        document.observed_seconds = 0.0;
+        assert!(!document.is_instant());
+        assert_eq!(
+            summary(&document),
+            "nothing can be said about leaks: too little was observed"
+        );
+        document.complete = true;
+        assert!(document.is_instant(), "limits are asked for and need no process");
     }
 }

@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_was_observed_no_limit_is_said_to_be_far() {
+        let mut document = sample::incomplete();
+        document.targets.clear();
+        document.observed_seconds = 0.0;
+        let said = text(&document, Style::default());
+        assert!(said.starts_with("! ") && !said.contains("limit"), "{said}");
+    }
+
+    #[test]
     fn hostile_names_reach_no_terminal_and_make_no_line() {
         let lines = text(&sample::document(), Style::default()).lines().count();
         let hostile = text(&sample::hostile(), Style::default());

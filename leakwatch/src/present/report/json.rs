@@ -34,7 +34,10 @@ fn chosen(snapshot: &Snapshot, rows: &[Row]) -> Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{health::ProbeState, snapshot::Snapshot};
+    use crate::model::{
+        health::ProbeState,
+        snapshot::{SITES_PER_ROW, Snapshot},
+    };
     use crate::present::sample;
     use jsonschema::Validator;
     use serde_json::Value;
@@ -59,6 +62,21 @@ mod tests {
         for snapshot in [sample::snapshot(), sample::degraded(), sample::hostile()] {
             assert_eq!(problems(&document(&snapshot)), [""; 0]);
         }
+    }
+
+    #[test]
+    fn as_many_sites_as_a_row_has_are_in_the_schema() {
+        let mut snapshot = sample::snapshot();
+        let sites = &mut snapshot.processes.iter_mut().find(|of| !of.sites.is_empty());
+        let sites = &mut sites.as_mut().expect("somebody has sites").sites;
+        let site = sites[0].clone();
+        sites.resize(SITES_PER_ROW, site.clone());
+        let most = document(&snapshot);
+        for process in &mut snapshot.processes {
+            process.sites.resize(SITES_PER_ROW + 1, site.clone());
+        }
+        assert_eq!(problems(&most), [""; 0]);
+        assert!(!problems(&document(&snapshot)).is_empty());
     }
 
     #[test]

@@ -25,9 +25,8 @@ use super::{
 /// Draws everything; how many lines what is on top can be scrolled down.
 pub(super) fn draw(frame: &mut Frame<'_>, app: &App) -> usize {
     let Some(areas) = app.areas() else {
-        let smallest = areas::SMALLEST;
-        let message = format!("needs {}x{}", smallest.width, smallest.height);
-        frame.render_widget(Line::from(message).alignment(Alignment::Center), frame.area());
+        let message = Line::from(too_small(frame.area().width));
+        frame.render_widget(message.alignment(Alignment::Center), frame.area());
         return 0;
     };
     header::draw(frame, areas.header, app);
@@ -53,6 +52,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &App) -> usize {
         Overlay::None | Overlay::Sort(_) | Overlay::Help(_) => footer::draw(frame, areas.footer, app),
     }
     most
+}
+
+/// What is needed, in so many columns: whole numbers or nothing.
+fn too_small(columns: u16) -> String {
+    let size = format!("{}x{}", areas::SMALLEST.width, areas::SMALLEST.height);
+    let mut messages = [format!("needs {size}"), size].into_iter();
+    messages
+        .find(|message| message.len() <= usize::from(columns))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
