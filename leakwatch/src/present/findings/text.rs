@@ -2,6 +2,8 @@
 
 use std::io;
 
+use leakwatch_common::kind::Kind;
+
 use super::{
     Document, NearLimit, holder, limits,
     sentence::{location, sentence},
@@ -109,7 +111,10 @@ pub fn weight(evidence: &Evidence) -> &'static str {
 }
 
 fn holds(site: &FindingSite, finding: &Finding) -> String {
-    let mut parts = vec![format!("{:.0} % of what is held", 100.0 * site.share)];
+    // Address space, of which any part may be memory.
+    let is_mapped = site.kind == Kind::Mapping.name();
+    let what = if is_mapped { "mapped" } else { "held" };
+    let mut parts = vec![format!("{:.0} % of what is {what}", 100.0 * site.share)];
     parts.extend(site.live.map(|live| format!("{live} held")));
     parts.extend(site.bytes.map(|bytes| amount(Resource::Memory, bytes)));
     parts.extend(
