@@ -88,7 +88,7 @@ impl FirstTouch {
     }
 
     /// What was touched of `len` bytes at `address` before `until_ns` of the programs' clock was given back. What was touched
-    /// later is in a new mapping there: changes are told after the touches of the same reading.
+    /// later is still held: changes are told after the touches of the same reading.
     pub fn given_back(&mut self, address: u64, len: u64, until_ns: u64, now_ns: u64) {
         let end = address.saturating_add(len);
         if address >= end {

@@ -357,14 +357,24 @@ impl Host {
             }
             Record::Mapped(change) => {
                 // What was touched in the same moment is in the new mapping.
-                self.given_back(now_ns, change.header, (change.addr, change.len));
+                self.given_back(
+                    now_ns,
+                    change.header.tgid,
+                    (change.addr, change.len),
+                    change.header.time_ns,
+                );
                 self.took(change.header.tgid, change.sample, change.len);
                 self.mappings(now_ns, change.header.tgid, |mappings| {
                     mappings.map(change.addr, change.len, change.sample);
                 });
             }
             Record::Unmapped(change) => {
-                self.given_back(now_ns, through(change.header), (change.addr, change.len));
+                self.given_back(
+                    now_ns,
+                    change.header.tgid,
+                    (change.addr, change.len),
+                    after(change.header),
+                );
                 self.mappings(now_ns, change.header.tgid, |mappings| {
                     mappings.unmap(change.addr, change.len);
                 });
@@ -377,14 +387,19 @@ impl Host {
                 );
             }),
             Record::Discarded(change) => {
-                self.given_back(now_ns, through(change.header), (change.addr, change.len));
+                self.given_back(
+                    now_ns,
+                    change.header.tgid,
+                    (change.addr, change.len),
+                    after(change.header),
+                );
                 self.mappings(now_ns, change.header.tgid, |_| {});
             }
             Record::BrkSet(change) => {
                 if let Some(process) = self.processes.get_mut(&change.header.tgid) {
                     let before = std::mem::replace(&mut process.brk, change.addr);
                     let given_back = before.saturating_sub(change.addr);
-                    let until_ns = through(change.header).time_ns;
+                    let until_ns = after(change.header);
                     process
                         .first_touch
                         .given_back(change.addr, given_back, until_ns, now_ns);
@@ -409,10 +424,9 @@ impl Host {
         }
     }
 
-    /// What its process had touched there before `change` was given back.
-    fn given_back(&mut self, now_ns: u64, change: Header, (addr, len): (u64, u64)) {
-        if let Some(process) = self.processes.get_mut(&change.tgid) {
-            let until_ns = change.time_ns;
+    /// What was touched there before `until_ns`, by the programs' clock.
+    fn given_back(&mut self, now_ns: u64, tgid: u32, (addr, len): (u64, u64), until_ns: u64) {
+        if let Some(process) = self.processes.get_mut(&tgid) {
             process.first_touch.given_back(addr, len, until_ns, now_ns);
         }
     }
@@ -435,12 +449,9 @@ impl Host {
     }
 }
 
-/// A change that takes what was touched in the same moment, too: the programs' clock is coarse.
-fn through(change: Header) -> Header {
-    Header {
-        time_ns: change.time_ns.saturating_add(1),
-        ..change
-    }
+/// The end of its moment: the programs' clock is coarse, and what gives back also gives back what was touched in it.
+fn after(change: Header) -> u64 {
+    change.time_ns.saturating_add(1)
 }
 
 /// Rows of one process come in ascending order. When its leader has exited they come once for each thread.

@@ -115,6 +115,34 @@ fn a_heap_that_grew_many_times_since_the_last_reading_is_held() {
     assert_eq!(held(&host), 40);
 }
 
+/// The clock is coarse: a new mapping comes before a touch of the same moment, and what is given back after it.
+#[test]
+fn of_one_moment_a_mapping_comes_first_and_what_is_given_back_last() {
+    const ADDR: u64 = 0x7f00_0000_0000;
+    let change = || AddressSpaceChanged {
+        header: Header {
+            tgid: PID,
+            time_ns: 7,
+            ..bytemuck::Zeroable::zeroed()
+        },
+        addr: ADDR,
+        len: 4096,
+        ..bytemuck::Zeroable::zeroed()
+    };
+    for (record, held) in [
+        (Record::Mapped(change()), 1),
+        (Record::Unmapped(change()), 0),
+        (Record::Discarded(change()), 0),
+    ] {
+        let mut host = holder();
+        let mut touch = birth(0, Kind::FirstTouch);
+        (touch.taken.item, touch.taken.time_ns) = (ADDR, 7);
+        host.apply(at(2), Reading::Stacks(vec![touch]), &mut Nowhere);
+        host.apply(at(2), Reading::Records(vec![record]), &mut Nowhere);
+        assert_eq!(host.process(PID).unwrap().first_touch.pages().len(), held);
+    }
+}
+
 #[test]
 fn records_that_say_of_no_death_may_be_lost_and_nothing_is_forgotten() {
     let mut host = holder();

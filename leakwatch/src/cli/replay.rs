@@ -201,7 +201,7 @@ async fn play(
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, iter};
 
     use super::{Failure, Readings, open};
 
@@ -209,10 +209,9 @@ mod tests {
     fn a_series_is_read_as_a_recording_is_and_other_text_is_refused() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("series.csv");
-        let rows: String = (0..60)
-            .map(|second| format!("{second},7,{}\n", 20 + second))
-            .collect();
-        fs::write(&path, format!("time,pid,fds\n{rows}")).expect("a file");
+        let rows = (0..60).map(|second| format!("{second},7,{}", 20 + second));
+        let lines: Vec<String> = iter::once("time,pid,fds".to_owned()).chain(rows).collect();
+        fs::write(&path, lines.join("\n")).expect("a file");
         let readings = open(&path).unwrap_or_else(|failure| panic!("{failure}"));
         assert!(matches!(readings, Readings::Series(_)));
         let last = readings.last().expect("readings").expect("whole");

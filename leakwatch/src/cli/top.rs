@@ -77,7 +77,7 @@ pub struct TopArgs {
     #[arg(long, value_name = "PATH")]
     pub connect: Option<PathBuf>,
 
-    /// Show a recording instead, at the speed at which it was made; as text all of it at once, and with --once its end
+    /// Show a recording or a series in CSV instead, at the speed at which it was made; as text all of it at once, and with --once its end
     #[arg(long, value_name = "FILE", conflicts_with_all = ["connect", "interval", "fd_kinds", "record"])]
     pub replay: Option<PathBuf>,
 

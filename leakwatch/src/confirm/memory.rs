@@ -16,7 +16,7 @@ use crate::model::confirm::{Confirmation, Wish};
 /// Processes with more resident memory are left alone, bytes: walking over 4 GiB takes a tenth of a second.
 const MAX_RESIDENT: u64 = 8 << 30;
 
-/// What was resident in each anonymous mapping when the marks of access were cleared, in ascending order.
+/// What was held in each anonymous mapping when the marks of access were cleared, in ascending order.
 #[derive(Debug, Default)]
 pub(super) struct Cleared(Vec<Mapping>);
 
@@ -25,7 +25,7 @@ pub(super) fn clear(pid: u32) -> Option<Cleared> {
     resident(pid).filter(|&resident| resident <= MAX_RESIDENT)?;
     let mut mappings = Vec::new();
     walk(smaps(pid).ok()?, &mut |mapping| {
-        if mapping.resident > 0 {
+        if mapping.held > 0 {
             mappings.push(*mapping);
         }
     })
@@ -35,19 +35,17 @@ pub(super) fn clear(pid: u32) -> Option<Cleared> {
 }
 
 impl Cleared {
-    /// Bytes that were resident between two addresses. The kernel joins mappings that lie side by side, and cuts them.
-    fn resident(&self, start: u64, end: u64) -> u64 {
+    /// Bytes that were held between two addresses. The kernel joins mappings that lie side by side, and cuts them.
+    fn held(&self, start: u64, end: u64) -> f64 {
         let from = self.0.partition_point(|mapping| mapping.end <= start);
         let within = self.0[from..].iter().take_while(|mapping| mapping.start < end);
         within
             .map(|mapping| {
                 let common = mapping.end.min(end) - mapping.start.max(start);
                 // Spread evenly, where it was cut.
-                u128::from(mapping.resident) * u128::from(common) / u128::from(mapping.end - mapping.start)
+                mapping.held as f64 * common as f64 / (mapping.end - mapping.start) as f64
             })
-            .sum::<u128>()
-            .try_into()
-            .unwrap_or(u64::MAX)
+            .sum()
     }
 }
 
@@ -66,7 +64,7 @@ fn resident(pid: u32) -> Option<u64> {
 pub(super) fn measure(wish: &Wish, cleared: &Cleared) -> io::Result<Confirmation> {
     let mut sum = Sum::default();
     walk(smaps(wish.process.pid)?, &mut |mapping| {
-        sum.add(mapping, cleared.resident(mapping.start, mapping.end), &wish.items);
+        sum.add(mapping, cleared.held(mapping.start, mapping.end), &wish.items);
     })?;
     Ok(sum.confirmation(wish))
 }
@@ -76,7 +74,8 @@ pub(super) fn measure(wish: &Wish, cleared: &Cleared) -> io::Result<Confirmation
 struct Mapping {
     start: u64,
     end: u64,
-    resident: u64,
+    /// Resident or swapped out: what is swapped in again is accessed, and not new.
+    held: u64,
     accessed: u64,
 }
 
@@ -87,21 +86,21 @@ struct Sum {
 }
 
 impl Sum {
-    /// Adds a mapping of which so many bytes were resident before.
-    fn add(&mut self, mapping: &Mapping, before: u64, items: &[u64]) {
+    /// Adds a mapping of which so many bytes were held before.
+    fn add(&mut self, mapping: &Mapping, before: f64, items: &[u64]) {
         let things = if items.is_empty() {
-            before / rustix::param::page_size() as u64
+            before / rustix::param::page_size() as f64
         } else {
             let from = items.partition_point(|&item| item < mapping.start);
             let to = items.partition_point(|&item| item < mapping.end);
-            (to - from) as u64
+            (to - from) as f64
         };
-        self.looked_at += things as f64;
-        // What was not resident was not accessed, or it would have been. What came since was accessed to come, and is new.
-        if before > 0 {
-            let new = mapping.resident.saturating_sub(before);
-            let accessed = mapping.accessed.saturating_sub(new).min(before);
-            self.touched += things as f64 * accessed as f64 / before as f64;
+        self.looked_at += things;
+        // What was not held was not accessed, or it would have been. What came since was accessed to come, and is new.
+        if before > 0.0 {
+            let new = (mapping.held as f64 - before).max(0.0);
+            let accessed = (mapping.accessed as f64 - new).clamp(0.0, before);
+            self.touched += things * accessed / before;
         }
     }
 
@@ -130,9 +129,11 @@ fn walk(smaps: impl io::BufRead, show: &mut dyn FnMut(&Mapping)) -> io::Result<(
         let line = line?;
         let line = String::from_utf8_lossy(&line);
         if let Some(value) = line.strip_prefix("Rss:") {
-            set(&mut mapping, |mapping| &mut mapping.resident, value);
+            add(&mut mapping, |mapping| &mut mapping.held, value);
+        } else if let Some(value) = line.strip_prefix("Swap:") {
+            add(&mut mapping, |mapping| &mut mapping.held, value);
         } else if let Some(value) = line.strip_prefix("Referenced:") {
-            set(&mut mapping, |mapping| &mut mapping.accessed, value);
+            add(&mut mapping, |mapping| &mut mapping.accessed, value);
         } else if let Some((next, is_anonymous)) = header(&line) {
             if let Some(mapping) = mapping.take() {
                 show(&mapping);
@@ -146,13 +147,14 @@ fn walk(smaps: impl io::BufRead, show: &mut dyn FnMut(&Mapping)) -> io::Result<(
     Ok(())
 }
 
-fn set(mapping: &mut Option<Mapping>, field: fn(&mut Mapping) -> &mut u64, value: &str) {
+fn add(mapping: &mut Option<Mapping>, field: fn(&mut Mapping) -> &mut u64, value: &str) {
     let kibibytes = value
         .trim()
         .strip_suffix("kB")
         .and_then(|value| value.trim_end().parse::<u64>().ok());
     if let (Some(mapping), Some(kibibytes)) = (mapping, kibibytes) {
-        *field(mapping) = kibibytes * 1024;
+        let sum = field(mapping);
+        *sum = sum.saturating_add(kibibytes.saturating_mul(1024));
     }
 }
 
@@ -185,16 +187,18 @@ Anonymous:           100 kB
 7f5460c00000-7f5460c28000 rw-p 00000000 00:00 0 
 Rss:                   0 kB
 Referenced:            0 kB
+Swap:                  8 kB
+SwapPss:               8 kB
 ";
 
     #[test]
     fn anonymous_mappings_of_an_smaps() {
         let mut found = Vec::new();
         walk(SMAPS, &mut |mapping| {
-            found.push((mapping.start, mapping.resident, mapping.accessed));
+            found.push((mapping.start, mapping.held, mapping.accessed));
         })
         .unwrap();
-        let expected = [(0x55d8_ba5f_3000, 102_400, 25_600), (0x7f54_60c0_0000, 0, 0)];
+        let expected = [(0x55d8_ba5f_3000, 102_400, 25_600), (0x7f54_60c0_0000, 8_192, 0)];
         assert_eq!(found, expected);
     }
 
@@ -203,16 +207,19 @@ Referenced:            0 kB
         let heap = 0x55d8_ba5f_3000;
         let items = [0x1000, heap, heap + 1, heap + 2, heap + 3, 0x7f54_60c0_0000];
         let mut sum = Sum::default();
-        walk(SMAPS, &mut |mapping| sum.add(mapping, mapping.resident, &items)).unwrap();
+        walk(SMAPS, &mut |mapping| {
+            sum.add(mapping, mapping.held as f64, &items);
+        })
+        .unwrap();
         assert_eq!((sum.looked_at, sum.touched), (5.0, 1.0));
     }
 
     #[test]
     fn what_came_since_is_not_what_was_looked_at() {
-        let mapping = |start, end, resident, accessed| Mapping {
+        let mapping = |start, end, held, accessed| Mapping {
             start,
             end,
-            resident,
+            held,
             accessed,
         };
         // Two that were joined with a third that is new; then one that was cut in two.
@@ -223,12 +230,14 @@ Referenced:            0 kB
         ]);
         let touched = |now: Mapping| {
             let mut sum = Sum::default();
-            sum.add(&now, cleared.resident(now.start, now.end), &[]);
+            sum.add(&now, cleared.held(now.start, now.end), &[]);
             (sum.looked_at, sum.touched)
         };
         assert_eq!(touched(mapping(0x1000, 0x7000, 0x6000, 0x2000)), (4.0, 0.0));
         assert_eq!(touched(mapping(0x1000, 0x7000, 0x6000, 0x3000)), (4.0, 1.0));
         assert_eq!(touched(mapping(0x9000, 0xa000, 0x1000, 0)), (1.0, 0.0));
+        // Nothing is new where what was swapped out was read.
+        assert_eq!(touched(mapping(0x9000, 0xd000, 0x4000, 0x3000)), (4.0, 3.0));
         assert_eq!(touched(mapping(0xe000, 0xf000, 0x1000, 0x1000)), (0.0, 0.0));
     }
 }

@@ -130,7 +130,7 @@ impl Witness for Looks {
         };
         let of = format!("of {} overdue ones looked at", look.looked_at);
         if is_in_use(look) {
-            if self.contradicts(stand) {
+            if !stand.is_traced {
                 let text = format!("{} {of} were used between two looks", look.touched);
                 case.add(Reason::Touched, text);
             }

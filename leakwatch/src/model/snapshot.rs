@@ -175,7 +175,7 @@ pub struct Unattributed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Too few readings to say.
+    /// Watched too briefly to say.
     Observing,
     /// Holds about what it held.
     Healthy,

@@ -23,7 +23,7 @@ pub struct TraceReport {
     pub samples: u64,
     /// Followed allocations that are missing because a budget was spent; the estimates make up for them.
     pub shed: u64,
-    /// Bytes that were allocated and not freed, everywhere.
+    /// Bytes that were allocated and not freed, everywhere: an estimate, which few large blocks may miss.
     pub live_bytes: u64,
     /// Resident anonymous memory of the process at the end less that at the beginning, bytes; `None` when it has ended.
     pub grown_bytes: Option<i64>,

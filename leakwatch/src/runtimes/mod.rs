@@ -191,7 +191,8 @@ impl CensusTaker {
     /// Whether of all who still ask it has waited for longest by what it costs (highest response ratio next: who costs little
     /// does not wait for who costs much, and nobody waits for ever).
     fn is_next(&self, key: Key, now_ns: u64) -> bool {
-        let waits = |(_, of): &(&Key, &Subject)| now_ns.saturating_sub(of.asked_ns) < WAITS_NS;
+        let waits =
+            |(_, of): &(&Key, &Subject)| of.due_ns <= now_ns && now_ns.saturating_sub(of.asked_ns) < WAITS_NS;
         let waiting = self.subjects.iter().filter(waits);
         let ratio = |of: &Subject| now_ns.saturating_sub(of.due_ns) as f64 / of.cost_ns as f64;
         let next = waiting.max_by(|(a, of_a), (b, of_b)| {
@@ -277,9 +278,10 @@ mod tests {
         add(2, now_ns, 80, 1);
         add(3, now_ns - WAITS_NS, 70, 1);
         add(4, now_ns, 70, 2);
-        let next = [1, 2, 3, 4].map(|pid| taker.is_next(key(pid), now_ns));
-        assert_eq!(next, [false, true, false, false]);
-        // In the end it has its turn.
+        add(5, now_ns, 101, 1);
+        let next = [1, 2, 3, 4, 5].map(|pid| taker.is_next(key(pid), now_ns));
+        assert_eq!(next, [false, true, false, false, false]);
+        // In the end the dearer one has its turn.
         let later_ns = now_ns + 20 * SECOND_NS;
         taker.subjects.get_mut(&key(2)).unwrap().due_ns = later_ns - 10 * SECOND_NS;
         for subject in taker.subjects.values_mut() {

@@ -274,6 +274,11 @@ mod tests {
         assert!(target.is_there());
         let on_stack = 0_u8;
         let stack = target.mapping(&raw const on_stack as u64).expect("mapped");
+        let code = target.executable_mapping().expect("mapped");
+        for _ in 0..2 {
+            assert_eq!(target.ends_now(code.start), Some(code.end));
+            assert_eq!(target.ends_now(code.start + 1), None);
+        }
         assert!(stack.writable && stack.is_anonymous());
         let binary = target.executable().expect("readable");
         assert!(binary.section(".text").is_some());

@@ -221,9 +221,14 @@ impl Observation {
             .zip(targets)
             .filter(|(_, target)| !target.judged)
             .partition(|((_, watched), _)| watched.is_broken());
-        match self.target {
+        match &self.target {
             // Each of them was asked for.
-            Target::Pids(_) => {
+            Target::Pids(pids) => {
+                let is_there = |pid: &&u32| targets.iter().any(|target| target.pid == **pid);
+                problems.extend(pids.iter().filter(|pid| !is_there(pid)).map(|pid| {
+                    let what = format!("process {pid} was not observed: it ended before that began");
+                    (what, true)
+                }));
                 problems.extend(brief.iter().map(|(_, target)| {
                     let (pid, name, time) = (target.pid, &target.process, target.observed_seconds);
                     let what = if target.ended {

@@ -15,7 +15,7 @@ use crate::{
 /// took it: for flame graph viewers, `go tool pprof`, a browser.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ReportArgs {
-    /// A recording that `leakwatch record` wrote. Without it the processes given by --pid are observed now
+    /// A recording that `leakwatch record` wrote, or a series in CSV. Without it the processes given by --pid are observed now
     #[arg(value_name = "FILE", required_unless_present = "pids")]
     pub file: Option<PathBuf>,
 

@@ -24,7 +24,7 @@ pub(super) fn unread(explanation: &Explanation) -> Vec<String> {
         );
     }
     if process.state == State::Observing {
-        said.push("there were too few readings to judge it: a longer --duration helps".to_owned());
+        said.push("it was watched too briefly to judge it: a longer --duration helps".to_owned());
     }
     match &explanation.last_census {
         Some(last) => {

@@ -25,7 +25,7 @@ pub use self::{
 };
 use crate::model::finding::{Finding, Limit, Resource, Span, Verdict};
 
-/// A climb is seen after so many seconds, if it is fast.
+/// Before this the detector sees no climb, seconds (`SETTLING_NS` of `detect`).
 const SETTLED: f64 = 32.0;
 
 /// How a document is written.
@@ -146,7 +146,7 @@ impl Document {
         match self.failures(threshold).count() {
             0 if self.complete => match self.failures(Verdict::Growing).count() {
                 0 if self.observed_seconds < SETTLED => {
-                    format!("nothing leaks: {who} observed for {time}, too short to see what grows slowly")
+                    format!("nothing leaks: {who} observed for {time}, too short to see growth")
                 }
                 0 => format!("nothing leaks: {who} observed for {time}"),
                 growing => {

@@ -82,9 +82,13 @@ fn elsewhere(report: &TraceReport) -> Option<String> {
     let grown = report.grown_bytes.filter(|&grown| grown >= LEAST_GROWTH)?;
     let grown = grown.unsigned_abs();
     (report.live_bytes < grown / 2).then(|| {
+        let or_large = match report.one_in {
+            0 | 1 => String::new(),
+            one_in => format!(", or from few and large blocks, of which one in {one_in} was followed"),
+        };
         format!(
-            "The process grew by {} meanwhile, and {} of what was allocated is still held: most of it comes from elsewhere, as \
-             the heap of a runtime does. See leakwatch explain --pid {}",
+            "The process grew by {} meanwhile, and an estimated {} of what was allocated is still held: most of it comes from \
+             elsewhere, as the heap of a runtime does{or_large}. See leakwatch explain --pid {}",
             units::bytes(grown),
             units::bytes(report.live_bytes),
             report.pid
@@ -227,8 +231,9 @@ mod tests {
                 grown_bytes,
                 ..report()
             };
-            text(&report)
-                .contains("The process grew by 9.00 MiB meanwhile, and 400 KiB of what was allocated")
+            text(&report).contains(
+                "The process grew by 9.00 MiB meanwhile, and an estimated 400 KiB of what was allocated",
+            )
         };
         assert!(said(Some(9 << 20)));
         assert!(!said(Some(600 << 10)) && !said(Some(-9 << 20)) && !said(None));

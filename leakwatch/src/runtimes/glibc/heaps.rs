@@ -53,12 +53,12 @@ pub(super) fn ends_now(
     region: Region,
     of_mapping: impl FnOnce(u64) -> Option<u64>,
 ) -> Option<u64> {
-    let WhichHeap::OfArena { size: at } = region.heap else {
+    let WhichHeap::OfArena { heap } = region.heap else {
         return of_mapping(region.first);
     };
-    let [size] = memory.words(at).ok()?;
+    let [size] = memory.words(heap + SIZE).ok()?;
     let is_sound = size.is_multiple_of(PAGE) && (PAGE..=HEAP_MAX).contains(&size);
-    is_sound.then(|| at - SIZE + size)
+    is_sound.then(|| heap + size)
 }
 
 impl Heaps {
@@ -85,7 +85,7 @@ impl Heaps {
                             heap + layout.heap_info
                         },
                         end: heap + size,
-                        heap: WhichHeap::OfArena { size: heap + SIZE },
+                        heap: WhichHeap::OfArena { heap },
                     });
                 }
             }
@@ -150,6 +150,10 @@ mod tests {
             ]
         );
         assert_eq!((heaps.arenas, heaps.mapped, heaps.mapped_bytes), (2, 2, 0x3000));
+        memory.put_words(first + SIZE, &[0x2_5000]);
+        let mut now = |region| ends_now(&mut memory, region, |start| Some(start + 0x7000));
+        assert_eq!(now(heaps.regions[0]), Some(0x8000));
+        assert_eq!(now(heaps.regions[1]), Some(first + 0x2_5000));
     }
 
     #[test]

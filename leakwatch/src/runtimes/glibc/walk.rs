@@ -12,7 +12,7 @@ use crate::target_memory::TargetMemory;
 const WINDOW: u64 = 64 << 10;
 /// How often a window is read again before the heap is called broken.
 const TRIES: u32 = 8;
-/// How often a heap is found to end elsewhere by now: what grows while it is walked is caught up with.
+/// How often a heap is found to end elsewhere by now, in one place: what grows while it is walked is caught up with.
 const MAX_MOVES: u32 = 16;
 /// Fenceposts that follow one another: two where the main heap goes on elsewhere.
 const MAX_FENCEPOSTS: u32 = 2;
@@ -33,8 +33,11 @@ pub(super) struct Region {
 pub(super) enum WhichHeap {
     /// `[heap]`, with the program break.
     Main,
-    /// One of another arena: its size stands at this address.
-    OfArena { size: u64 },
+    /// One of another arena, which says itself how long it is.
+    OfArena {
+        /// Where it begins, with its `heap_info`.
+        heap: u64,
+    },
 }
 
 /// A chunk that is no fencepost and not the top.
@@ -72,7 +75,7 @@ pub(super) fn walk<M: TargetMemory>(
     mut ends_now: impl FnMut(&mut M) -> Option<u64>,
     mut chunk: impl FnMut(Chunk),
 ) -> Result<Ended, Broken> {
-    let (mut end, mut moves) = (region.end, 0);
+    let mut end = region.end;
     let mut buffer = Vec::new();
     let mut place = Place {
         at: region.first,
@@ -81,16 +84,20 @@ pub(super) fn walk<M: TargetMemory>(
     };
     let mut chunks = Vec::new();
     loop {
-        let mut tries = 0;
+        let (mut tries, mut moves) = (0, 0);
         let step = loop {
-            let length = (end - place.at).min(WINDOW);
+            let left = end - place.at;
+            let length = left.min(WINDOW);
             buffer.resize(usize::try_from(length).unwrap_or(0), 0);
             chunks.clear();
             tries += 1;
             let read = memory.read(place.at, &mut buffer).map_err(Broken::Unreadable);
             match read.and_then(|()| place.through(&buffer, end, &mut chunks)) {
                 Err(broken) => {
-                    let moved = ends_now(memory).filter(|&now| now != end && now > place.at);
+                    let may_have_moved =
+                        left <= WINDOW || tries == TRIES || matches!(broken, Broken::Unreadable(_));
+                    let now = may_have_moved.then(|| ends_now(memory)).flatten();
+                    let moved = now.filter(|&now| now != end && now > place.at);
                     if let Some(now) = moved.filter(|_| moves < MAX_MOVES) {
                         (end, moves, tries) = (now, moves + 1, 0);
                     } else if tries == TRIES {
