@@ -16,6 +16,7 @@ mod replay;
 pub mod report;
 mod runtime;
 mod source;
+mod time;
 pub mod top;
 mod top_run;
 pub mod trace;

@@ -20,7 +20,7 @@ use std::{
 use clap::ColorChoice;
 
 use self::target::Target;
-use super::{Failure, hooks::HookArgs, output::Output, runtime, top};
+use super::{Failure, hooks::HookArgs, output::Output, runtime, time, top};
 use crate::{
     confirm::Staleness,
     model::finding::Verdict,
@@ -243,10 +243,7 @@ fn code(document: &Document, threshold: Verdict, command: Option<ExitStatus>) ->
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
-    };
+    let duration = time::parse(text)?;
     if duration.is_zero() || duration >= SHORTEST {
         Ok(duration)
     } else {

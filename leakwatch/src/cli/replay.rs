@@ -22,6 +22,9 @@ use crate::{
 /// A pause in the recording is shown no longer than this.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// What helps who has none.
+const RECORD_ONE: &str = "record one: sudo leakwatch record -o FILE --duration 1m";
+
 /// What was seen, one snapshot after the other.
 pub(super) enum Readings {
     /// By leakwatch, which recorded it.
@@ -51,15 +54,15 @@ pub(super) fn open(path: &Path) -> Result<Readings, Failure> {
 }
 
 fn series(path: &Path) -> Result<Readings, Failure> {
-    let refused = |why: String| {
-        Failure::CannotObserve {
-        what: format!("{}: neither a recording nor a series in CSV: {why}", path.display()),
-        cause: None,
-        fix: Some(
-            "record one: sudo leakwatch record -o FILE --duration 1m; or write columns time, pid, rss_bytes, fds, threads"
-                .to_owned(),
+    let refused = |why: String| Failure::CannotObserve {
+        what: format!(
+            "{}: neither a recording nor a series in CSV: {why}",
+            path.display()
         ),
-    }
+        cause: None,
+        fix: Some(format!(
+            "{RECORD_ONE}; or write columns time, pid, rss_bytes, fds, threads"
+        )),
     };
     let file = File::open(path).map_err(|error| refused(error.to_string()))?;
     let import = import_csv(BufReader::new(file)).map_err(|error| refused(advice::chain(&error)))?;
@@ -73,9 +76,7 @@ pub(super) fn failed(path: &Path, error: &RecordError) -> Failure {
         _ => None,
     };
     let fix = match error {
-        RecordError::Foreign(_) | RecordError::NoHeader => {
-            Some("record one: sudo leakwatch record -o FILE --duration 1m".to_owned())
-        }
+        RecordError::Foreign(_) | RecordError::NoHeader => Some(RECORD_ONE.to_owned()),
         _ => None,
     };
     Failure::CannotObserve {

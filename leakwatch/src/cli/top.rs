@@ -7,6 +7,7 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser},
 };
 
+use super::time;
 use crate::present::{
     fields::{FIELDS, FieldId},
     filter::Filter,
@@ -190,10 +191,7 @@ pub(super) fn wants_color(choice: ColorChoice, environment: impl Fn(&str) -> Opt
 
 /// Reads a time between two readings.
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
-    let interval = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
-    };
+    let interval = time::parse(text)?;
     if interval < SHORTEST_INTERVAL {
         return Err("an interval has at least 100ms".to_owned());
     }

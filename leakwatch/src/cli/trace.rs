@@ -10,7 +10,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Failure, runtime, top};
+use super::{Failure, runtime, time, top};
 use crate::{
     model::trace::TraceReport,
     present::report::trace as text,
@@ -243,10 +243,7 @@ fn failure(error: TraceError, pid: NonZeroU32) -> Failure {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
-    };
+    let duration = time::parse(text)?;
     if (SHORTEST..=LONGEST).contains(&duration) {
         Ok(duration)
     } else {

@@ -50,7 +50,7 @@ use crate::{
     model::{
         census::Census,
         confirm::{Confirmation, Wish},
-        finding::{Holder, Resource, Verdict},
+        finding::{Holder, Resource, SETTLING_SECONDS, Verdict},
         identity::ProcessId,
     },
     raw::Moment,
@@ -62,8 +62,8 @@ const MAX_WISHES: usize = 16;
 const MAX_ENDED: usize = 64;
 const ENDED_NS: u64 = 600 * SECOND_NS;
 const SECOND_NS: u64 = 1_000_000_000;
-/// A level that moves is called healthy once it was watched for so long: a climb takes eight buckets of four seconds.
-const SETTLING_NS: u64 = 32 * SECOND_NS;
+/// A level that moves is not called healthy before.
+const SETTLING_NS: u64 = SETTLING_SECONDS as u64 * SECOND_NS;
 
 /// Sites are looked at so often, and as seldom while there are only a few samples of them.
 const LOOK_NS: u64 = 2 * SECOND_NS;

@@ -38,6 +38,9 @@ impl Resource {
     }
 }
 
+/// Growth is not seen before a level was watched for so long, seconds: a climb takes eight buckets of four.
+pub const SETTLING_SECONDS: u32 = 32;
+
 /// Where one resource of one process or group stands. The order is by how much it matters to whoever is on call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

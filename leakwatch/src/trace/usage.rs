@@ -32,9 +32,8 @@ impl SystemTime {
 
 /// Anonymous memory of a process that is resident, bytes; `None` when it is gone.
 pub(super) fn resident_anonymous(pid: u32) -> Option<i64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let kibibytes: i64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+    let kibibytes = i64::try_from(process.status().ok()?.rssanon?).ok()?;
     kibibytes.checked_mul(1024)
 }
 

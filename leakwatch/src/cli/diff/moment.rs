@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::cli::Failure;
+use crate::cli::{Failure, time};
 
 /// Which reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +53,7 @@ fn when_named(text: &str) -> Option<When> {
     match text {
         "start" => Some(When::After(Duration::ZERO)),
         "end" => Some(When::End),
-        time => match time.parse() {
-            Ok(seconds) => Some(When::After(Duration::from_secs(seconds))),
-            Err(_) => humantime::parse_duration(time).ok().map(When::After),
-        },
+        typed => time::parse(typed).ok().map(When::After),
     }
 }
 

@@ -23,10 +23,7 @@ pub use self::{
     style::Style,
     text::{details, weight},
 };
-use crate::model::finding::{Finding, Limit, Resource, Span, Verdict};
-
-/// Before this the detector sees no climb, seconds (`SETTLING_NS` of `detect`).
-const SETTLED: f64 = 32.0;
+use crate::model::finding::{Finding, Limit, Resource, SETTLING_SECONDS, Span, Verdict};
 
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +142,7 @@ impl Document {
         };
         match self.failures(threshold).count() {
             0 if self.complete => match self.failures(Verdict::Growing).count() {
-                0 if self.observed_seconds < SETTLED => {
+                0 if self.observed_seconds < f64::from(SETTLING_SECONDS) => {
                     format!("nothing leaks: {who} observed for {time}, too short to see growth")
                 }
                 0 => format!("nothing leaks: {who} observed for {time}"),
